@@ -1,0 +1,30 @@
+import { AgentBlocksController } from './agent-blocks.controller.js'
+import { AgentToolsController } from './agent-tools.controller.js'
+import { AgentsController } from './agents.controller.js'
+import { BlockEditsController } from './block-edits.controller.js'
+import { BlocksController } from './blocks.controller.js'
+import { HealthController } from './health.controller.js'
+import { MessagesController } from './messages.controller.js'
+import { ModelsController } from './models.controller.js'
+import { RunsController } from './runs.controller.js'
+import { StepsController } from './steps.controller.js'
+import { ToolRunsController } from './tool-runs.controller.js'
+import { ToolsController } from './tools.controller.js'
+import { TurnsController } from './turns.controller.js'
+
+/** Every controller of the api. */
+export const CONTROLLERS = [
+  BlocksController,
+  BlockEditsController,
+  AgentsController,
+  AgentBlocksController,
+  AgentToolsController,
+  ToolRunsController,
+  MessagesController,
+  TurnsController,
+  RunsController,
+  StepsController,
+  ToolsController,
+  ModelsController,
+  HealthController,
+]

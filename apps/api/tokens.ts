@@ -1,0 +1,12 @@
+/** What controllers are given beside the command bus: read-only doors and the configuration. */
+export const CONFIG = Symbol('Config')
+/** Kysely over the read pool. */
+export const DATABASE = Symbol('Database')
+/** The read pool itself, for prepared statements and folds. */
+export const POOL = Symbol('Pool')
+/** Model and search. */
+export const PROVIDERS = Symbol('Providers')
+/** Rings an agent's mailbox after a commit. */
+export const DOORBELL = Symbol('Doorbell')
+/** Waits for the end of turns. */
+export const TURN_WAITERS = Symbol('TurnWaiters')

@@ -1,0 +1,148 @@
+import { z } from 'zod'
+import type { BlockSettings } from '#domain/block.js'
+import type { BlockView } from '#read-models/blocks.js'
+import type { HistoryEntry, HistoryPage } from '#read-models/history.js'
+import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'
+import { present } from './present.js'
+import { wireTime } from './time-wire.js'
+
+/** The largest limit the column holds. */
+const LIMIT_MAX = 2_147_483_647
+
+const settings = {
+  label: absentOr(text()),
+  limit: absentOr(integer({ min: 1, max: LIMIT_MAX })),
+  description: absentOr(text()),
+  read_only: absentOr(z.boolean()),
+  tags: absentOr(z.array(text())),
+  metadata: absentOr(jsonObject()),
+  hidden: absentOr(z.boolean()),
+  is_template: absentOr(z.boolean()),
+  preserve_on_migration: absentOr(z.boolean()),
+  project_id: absentOr(text()),
+  template_name: absentOr(text()),
+  /** The older word for `template_name`. */
+  name: absentOr(text()),
+}
+
+const baseVersion = absentOr(
+  z.number({ error: 'expected a version' }).superRefine((value, context) => {
+    if (Number.isSafeInteger(value) && value >= 0) return
+    context.addIssue(customIssue('invalid_type', 'expected a version: a whole number from 0 on'))
+  }),
+)
+
+/** A block to be made. */
+export const newBlock = z.object({
+  ...settings,
+  label: text(),
+  value: text()
+    .nullable()
+    .transform((value) => value ?? ''),
+})
+export type NewBlockBody = z.output<typeof newBlock>
+
+/** A change of a block, in Letta's words: only what is there and not null counts. */
+export const blockPatch = z.object({
+  ...settings,
+  value: absentOr(text()),
+  base_version: baseVersion,
+})
+export type BlockPatchBody = z.output<typeof blockPatch>
+
+/** Edits in our own words: a field that is not known is refused, not ignored. */
+export const insertion = z.strictObject({
+  new_string: text(),
+  insert_line: absentOr(integer()),
+  base_version: baseVersion,
+})
+export type Insertion = z.output<typeof insertion>
+
+export const replacement = z.strictObject({
+  old_string: text(),
+  new_string: text(),
+  all: absentOr(z.boolean()),
+  base_version: baseVersion,
+})
+export type Replacement = z.output<typeof replacement>
+
+export const rewrite = z.strictObject({ new_memory: text(), base_version: baseVersion })
+export type Rewrite = z.output<typeof rewrite>
+
+/** What a new block with one of the two classic labels is for, unless its creator says. */
+const DESCRIPTIONS: ReadonlyMap<string, string> = new Map([
+  [
+    'human',
+    'What is known about the person you talk with: name, preferences, plans, and what was agreed.',
+  ],
+  ['persona', 'Who you are: your role, your manner of speaking, and how you go about your work.'],
+])
+
+export function newBlockSettings(
+  body: NewBlockBody,
+): Partial<BlockSettings> & Pick<BlockSettings, 'label'> {
+  const description = DESCRIPTIONS.get(body.label)
+  return { ...present({ description }), ...blockSettings(body), label: body.label }
+}
+
+export function blockSettings(
+  body: Pick<BlockPatchBody, keyof typeof settings>,
+): Partial<BlockSettings> {
+  return present({
+    label: body.label,
+    description: body.description,
+    limit: body.limit,
+    read_only: body.read_only,
+    tags: body.tags && [...new Set(body.tags)],
+    metadata: body.metadata,
+    hidden: body.hidden,
+    is_template: body.is_template,
+    preserve_on_migration: body.preserve_on_migration,
+    project_id: body.project_id,
+    template_name: body.template_name ?? body.name,
+  })
+}
+
+/** A block as Letta's clients know it, with `version` and times. */
+export function renderBlock(block: BlockView) {
+  const { settings } = block
+  return {
+    id: block.id,
+    label: settings.label,
+    value: block.value,
+    limit: settings.limit,
+    read_only: settings.read_only,
+    description: settings.description,
+    metadata: settings.metadata,
+    tags: settings.tags,
+    hidden: settings.hidden,
+    project_id: settings.project_id,
+    is_template: settings.is_template,
+    template_name: settings.template_name,
+    template_id: null,
+    base_template_id: null,
+    deployment_id: null,
+    entity_id: null,
+    preserve_on_migration: settings.preserve_on_migration,
+    created_by_id: block.createdBy.id,
+    last_updated_by_id: block.updatedBy.id,
+    version: block.version,
+    created_at: wireTime(block.createdAt),
+    updated_at: wireTime(block.updatedAt),
+  }
+}
+
+/** History as a native list: the cursor is the version of the last entry. */
+export function renderHistory({ entries, hasMore }: HistoryPage) {
+  const last = entries.at(-1)
+  return {
+    object: 'list',
+    data: entries.map(renderEntry),
+    has_more: hasMore,
+    next_cursor: hasMore && last ? String(last.version) : null,
+  }
+}
+
+function renderEntry(entry: HistoryEntry) {
+  return { ...entry, at: wireTime(new Date(entry.at)) }
+}

@@ -1,0 +1,150 @@
+import { describe, expect, it } from '@jest/globals'
+import { DEFAULT_OPTIONS } from '#domain/turn.js'
+import { Problem } from '../http/problem.js'
+import { parseBody } from '../http/validation.js'
+import { MESSAGE_LENGTH_MAX, type TurnRequest, turnRequest } from './message-create-wire.js'
+
+const parse = (body: unknown, background = false): TurnRequest =>
+  parseBody(turnRequest(background), body)
+
+function refusal(body: unknown): string[] {
+  try {
+    parse(body)
+  } catch (error) {
+    if (error instanceof Problem) return error.errors.map((e) => `${e.pointer} ${e.code}`)
+    throw error
+  }
+  throw new Error('nothing was refused')
+}
+
+const user = { role: 'user', content: 'hi' }
+const stored = { name: null, otid: null, sender_id: null }
+
+describe('a message call', () => {
+  it('with nothing but messages runs with the defaults', () => {
+    expect(parse({ messages: [user], unheard_of: 1 })).toEqual({
+      input: [{ ...user, ...stored }],
+      options: DEFAULT_OPTIONS,
+    })
+  })
+
+  it('may send its input as text or parts', () => {
+    expect(parse({ input: 'hi' }).input).toEqual([{ ...user, ...stored }])
+    const content = [
+      { type: 'text', text: 'a', signature: null },
+      { type: 'text', text: 'b' },
+    ]
+    expect(parse({ input: content }).input[0]?.content).toEqual([
+      { type: 'text', text: 'a' },
+      { type: 'text', text: 'b' },
+    ])
+  })
+
+  it('keeps the names a client gives, and every option', () => {
+    const message = { ...user, type: 'message', name: 'alice', otid: 'o', sender_id: 's' }
+    const { input, options } = parse({
+      messages: [message, { role: 'system', content: 'be brief' }],
+      max_steps: 3,
+      use_assistant_message: false,
+      assistant_message_tool_name: 'say',
+      assistant_message_tool_kwarg: 'text',
+      include_return_message_types: ['tool_call_message'],
+      override_model: 'openai/gpt-4o',
+      system: 'other',
+    })
+    const { type: _, ...kept } = message
+    expect(input).toEqual([kept, { role: 'system', content: 'be brief', ...stored }])
+    expect(options).toEqual({
+      max_steps: 3,
+      use_assistant_message: false,
+      assistant_message_tool_name: 'say',
+      assistant_message_tool_kwarg: 'text',
+      include_return_message_types: ['tool_call_message'],
+      override_model: 'openai/gpt-4o',
+      override_system: 'other',
+      background: false,
+    })
+  })
+
+  it('on the route that does not wait runs in the background', () => {
+    expect(parse({ messages: [user] }, true).options.background).toBe(true)
+  })
+
+  it('may say no to what is not there yet, and null for anything optional', () => {
+    const body = {
+      messages: [{ ...user, type: null, name: null }],
+      input: null,
+      streaming: false,
+      stream_tokens: false,
+      background: false,
+      client_tools: [],
+      callback_url: null,
+      max_steps: null,
+    }
+    expect(parse(body).options).toEqual(DEFAULT_OPTIONS)
+  })
+
+  it.each<[string, unknown, string[]]>([
+    ['nothing', {}, ['/messages invalid_argument']],
+    ['both forms', { messages: [user], input: 'hi' }, ['/input invalid_argument']],
+    ['no message', { messages: [] }, ['/messages empty_messages']],
+    [
+      'an unknown role',
+      { messages: [{ role: 'tool', content: '' }] },
+      ['/messages/0/role invalid_argument'],
+    ],
+    ['no role', { messages: [{ content: '' }] }, ['/messages/0/role invalid_type']],
+    ['no content', { messages: [{ role: 'user' }] }, ['/messages/0/content invalid_type']],
+    ['a message that is text', { messages: ['hi'] }, ['/messages/0 invalid_type']],
+    ['an image', { input: [{ type: 'image', source: {} }] }, ['/input/0 invalid_argument']],
+    ['a part without text', { input: [{ type: 'text' }] }, ['/input/0 invalid_argument']],
+    ['NUL', { input: 'a\0' }, ['/input nul_not_allowed']],
+    [
+      'a lone surrogate',
+      { input: [{ type: 'text', text: '\ud800' }] },
+      ['/input/0/text lone_surrogate'],
+    ],
+    [
+      'an approval',
+      { messages: [{ type: 'approval', approvals: [] }] },
+      ['/messages/0/type invalid_argument'],
+    ],
+    ['an old approval', { messages: [{ approve: true }] }, ['/messages/0/type invalid_argument']],
+    [
+      'a tool return',
+      { messages: [{ type: 'tool_return' }] },
+      ['/messages/0/type invalid_argument'],
+    ],
+    ['streaming', { messages: [user], streaming: true }, ['/streaming invalid_argument']],
+    ['tokens', { messages: [user], stream_tokens: true }, ['/stream_tokens invalid_argument']],
+    ['background', { messages: [user], background: true }, ['/background invalid_argument']],
+    [
+      'a callback',
+      { messages: [user], callback_url: 'https://example.com' },
+      ['/callback_url invalid_argument'],
+    ],
+    [
+      "the client's tools",
+      { messages: [user], client_tools: [{}] },
+      ['/client_tools invalid_argument'],
+    ],
+    ['no steps', { messages: [user], max_steps: 0 }, ['/max_steps invalid_argument']],
+    [
+      'a model without provider',
+      { messages: [user], override_model: 'gpt' },
+      ['/override_model invalid_argument'],
+    ],
+  ])('with %s is refused where it is wrong', (_name, body, errors) => {
+    expect(refusal(body)).toEqual(errors)
+  })
+
+  it('holds messages as long as the limit in characters, and no longer', () => {
+    const longest = '😀'.repeat(MESSAGE_LENGTH_MAX)
+    expect(parse({ input: longest }).input).toHaveLength(1)
+    expect(refusal({ input: `${longest}a` })).toEqual(['/input message_too_long'])
+    const parts = [longest, 'a'].map((text) => ({ type: 'text', text }))
+    expect(refusal({ messages: [{ role: 'user', content: parts }] })).toEqual([
+      '/messages/0/content message_too_long',
+    ])
+  })
+})

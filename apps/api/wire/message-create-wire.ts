@@ -1,0 +1,181 @@
+import { z } from 'zod'
+import { length } from '#domain/text.js'
+import { DEFAULT_OPTIONS } from '#domain/turn.js'
+import type { InputMessage, TurnOptions } from '#domain/turn-events.js'
+import { absentOr, customIssue, integer, text } from '../http/validation.js'
+
+/** Code points of one message. */
+export const MESSAGE_LENGTH_MAX = 100_000
+const MESSAGES_MAX = 1_000
+const STEPS_MAX = 1_000
+
+/** What a message call asks: the turn's input, and how it is to run. */
+export interface TurnRequest {
+  readonly input: readonly InputMessage[]
+  readonly options: TurnOptions
+}
+
+const NOT_YET: Readonly<Record<string, string>> = {
+  approval: 'approvals are not supported yet: send a message',
+  tool_return: 'tool returns are not supported yet: send a message',
+}
+
+const part = z.looseObject({ type: text(), text: absentOr(text()) }).transform((value, context) => {
+  if (value.type === 'text' && value.text !== undefined) {
+    return { type: 'text', text: value.text }
+  }
+  const message =
+    value.type === 'text'
+      ? 'a text part needs its text'
+      : value.type === 'image'
+        ? 'images are not supported: send text parts'
+        : 'only text parts are supported'
+  context.addIssue(customIssue('invalid_argument', message))
+  return z.NEVER
+})
+
+/** Text, or parts; as long as one message may be. */
+const content = z.union([text(), z.array(part).min(1)]).superRefine((value, context) => {
+  const parts = typeof value === 'string' ? [value] : value.map((p) => p.text)
+  if (parts.reduce((sum, p) => sum + length(p), 0) <= MESSAGE_LENGTH_MAX) return
+  const message = `longer than ${MESSAGE_LENGTH_MAX} characters`
+  context.addIssue(customIssue('message_too_long', message))
+})
+
+/** An item without a type is a message, or an approval when it has the fields of one. */
+const supported = z.record(z.string(), z.unknown()).superRefine((value, context) => {
+  const untyped = 'approve' in value || 'approval_request_id' in value ? 'approval' : 'message'
+  const type = value.type ?? untyped
+  if (type === 'message') return
+  const message = NOT_YET[String(type)] ?? 'expected "message"'
+  context.addIssue({ ...customIssue('invalid_argument', message), path: ['type'] })
+})
+
+const message = supported.pipe(
+  z
+    .object({
+      role: z.enum(['user', 'system', 'assistant']),
+      content,
+      name: absentOr(text()),
+      otid: absentOr(text()),
+      sender_id: absentOr(text()),
+    })
+    .transform(
+      ({ role, content, name, otid, sender_id }): InputMessage => ({
+        role,
+        content,
+        name: name ?? null,
+        otid: otid ?? null,
+        sender_id: sender_id ?? null,
+      }),
+    ),
+)
+
+const flag = absentOr(z.boolean())
+const handle = text().superRefine((value, context) => {
+  if (/^[^/]+\/.+$/s.test(value)) return
+  context.addIssue(customIssue('invalid_argument', 'expected provider/model'))
+})
+
+const body = z.object({
+  messages: absentOr(z.array(message).max(MESSAGES_MAX)),
+  input: absentOr(content),
+  max_steps: absentOr(integer({ min: 1, max: STEPS_MAX })),
+  use_assistant_message: flag,
+  assistant_message_tool_name: absentOr(text()),
+  assistant_message_tool_kwarg: absentOr(text()),
+  include_return_message_types: absentOr(z.array(text())),
+  override_model: absentOr(handle),
+  override_system: absentOr(text()),
+  system: absentOr(text()),
+  streaming: flag,
+  stream_tokens: flag,
+  background: flag,
+  client_tools: absentOr(z.array(z.unknown())),
+  callback_url: absentOr(text()),
+})
+type Body = z.output<typeof body>
+
+/**
+ * The body of a message call: exactly one of `messages` and `input`. What is not there yet is refused
+ * by name rather than ignored; fields nobody knows are ignored, as existing clients expect.
+ *
+ * @param background the route starts the turn and does not wait for it.
+ */
+export function turnRequest(background: boolean) {
+  return body
+    .superRefine((value, context) => {
+      for (const { field, code, message } of faults(value, background)) {
+        context.addIssue({ ...customIssue(code, message), path: [field] })
+      }
+    })
+    .transform(
+      (value): TurnRequest => ({ input: input(value), options: options(value, background) }),
+    )
+}
+
+interface Fault {
+  readonly field: keyof Body
+  readonly code: 'empty_messages' | 'invalid_argument'
+  readonly message: string
+}
+
+function faults(value: Body, background: boolean): Fault[] {
+  const refuse = (field: keyof Body, message: string): Fault => ({
+    field,
+    code: 'invalid_argument',
+    message,
+  })
+  const found: Fault[] = []
+  const { messages, input } = value
+  if (messages && input !== undefined)
+    found.push(refuse('input', 'send messages or input, not both'))
+  if (!messages && input === undefined)
+    found.push(refuse('messages', 'missing: send messages or input'))
+  if (messages?.length === 0) {
+    found.push({
+      field: 'messages',
+      code: 'empty_messages',
+      message: 'expected at least 1 message',
+    })
+  }
+  if (value.streaming) found.push(refuse('streaming', 'streaming is not supported yet'))
+  if (value.stream_tokens) {
+    found.push(refuse('stream_tokens', 'only with streaming, which is not supported yet'))
+  }
+  if (value.background && !background) {
+    found.push(
+      refuse('background', 'only with streaming, which is not supported yet; use /messages/async'),
+    )
+  }
+  if (value.client_tools?.length) {
+    found.push(refuse('client_tools', 'tools run by the client are not supported yet'))
+  }
+  if (value.callback_url !== undefined) {
+    found.push(
+      refuse('callback_url', 'callbacks are not supported yet: poll GET /v1/runs/{run_id}'),
+    )
+  }
+  return found
+}
+
+function input({ messages, input }: Body): readonly InputMessage[] {
+  if (input === undefined) return messages ?? []
+  return [{ role: 'user', content: input, name: null, otid: null, sender_id: null }]
+}
+
+function options(value: Body, background: boolean): TurnOptions {
+  const standard = DEFAULT_OPTIONS
+  return {
+    max_steps: value.max_steps ?? standard.max_steps,
+    override_model: value.override_model ?? null,
+    override_system: value.override_system ?? value.system ?? null,
+    use_assistant_message: value.use_assistant_message ?? standard.use_assistant_message,
+    assistant_message_tool_name:
+      value.assistant_message_tool_name ?? standard.assistant_message_tool_name,
+    assistant_message_tool_kwarg:
+      value.assistant_message_tool_kwarg ?? standard.assistant_message_tool_kwarg,
+    include_return_message_types: value.include_return_message_types ?? null,
+    background,
+  }
+}

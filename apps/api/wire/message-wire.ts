@@ -1,0 +1,145 @@
+import { echo } from '#domain/errors.js'
+import { DEFAULT_OPTIONS } from '#domain/turn.js'
+import type { ToolCall, TurnOptions } from '#domain/turn-events.js'
+import type { MessageContent } from '#postgres/tables.js'
+import type { StoredMessage } from '#read-models/messages.js'
+import { wireTime } from './time-wire.js'
+
+/** How a caller wants to see messages. */
+export type MessageView = Pick<
+  TurnOptions,
+  | 'use_assistant_message'
+  | 'assistant_message_tool_name'
+  | 'assistant_message_tool_kwarg'
+  | 'include_return_message_types'
+>
+
+export const DEFAULT_VIEW: MessageView = DEFAULT_OPTIONS
+
+/** An item of Letta's message union: `message_type` says which. */
+export type WireMessage = Readonly<Record<string, unknown>> & {
+  readonly id: string
+  readonly message_type: string
+}
+
+type Reply = Extract<MessageContent, { readonly tool_calls: unknown }>
+type Return = Extract<MessageContent, { readonly tool_call_id: string }>
+type Item = Readonly<Record<string, unknown>> & { readonly message_type: string }
+
+const STDERR_LENGTH_MAX = 1_000
+
+/**
+ * Stored messages as Letta's clients read them, in the order given. One stored message becomes up to
+ * three items (reasoning, text, tool calls) that share its id and keep their order.
+ *
+ * The 0.x client passes an item that misses a field of its variant through unparsed, so every variant
+ * carries what both generations ask for: `tool_call` beside `tool_calls`, the flat fields of a tool
+ * return beside `tool_returns`.
+ */
+export function renderMessages(
+  messages: readonly StoredMessage[],
+  view: MessageView = DEFAULT_VIEW,
+): WireMessage[] {
+  const wanted = view.include_return_message_types
+  return messages.flatMap((message) =>
+    items(message, view)
+      .filter((item) => wanted === null || wanted.includes(item.message_type))
+      .map((item): WireMessage => ({ ...head(message, item.message_type), ...item })),
+  )
+}
+
+function head(message: StoredMessage, message_type: string): WireMessage {
+  return {
+    id: message.message_id,
+    date: wireTime(message.created_at),
+    name: message.name,
+    message_type,
+    otid: message.otid,
+    sender_id: message.sender_id,
+    step_id: message.step_id,
+    is_err: null,
+    seq_id: null,
+    run_id: message.run_id,
+  }
+}
+
+function items({ role, content }: StoredMessage, view: MessageView): Item[] {
+  if ('tool_call_id' in content) return returnItems(content, view)
+  if ('tool_calls' in content) return replyItems(content, view)
+  const text = content.content
+  if (role !== 'system') return [{ message_type: `${role}_message`, content: text }]
+  // Parts are no variant of a system message: they become one text.
+  const joined = typeof text === 'string' ? text : text.map((part) => part.text ?? '').join('\n')
+  return [{ message_type: 'system_message', content: joined }]
+}
+
+function replyItems({ content, reasoning, tool_calls }: Reply, view: MessageView): Item[] {
+  const spoken = tool_calls.map((call) => spokenText(call, view))
+  const calls = tool_calls.filter((_, i) => spoken[i] === null)
+  const texts = spoken.filter((text) => text !== null)
+  // A reply with nothing in it is still said, so that a run always has its answer.
+  const silent = !reasoning && tool_calls.length === 0
+  const own = content || (silent ? '' : null)
+  return [
+    ...(reasoning ? [reasoningItem(reasoning)] : []),
+    ...(own === null ? [] : [assistantItem(own)]),
+    ...(calls.length > 0 ? [toolCallItem(calls)] : []),
+    ...texts.map(assistantItem),
+  ]
+}
+
+function reasoningItem(reasoning: string): Item {
+  return {
+    message_type: 'reasoning_message',
+    source: 'reasoner_model',
+    reasoning,
+    signature: null,
+  }
+}
+
+function assistantItem(content: string): Item {
+  return { message_type: 'assistant_message', content }
+}
+
+function toolCallItem(calls: readonly ToolCall[]): Item {
+  const tool_calls = calls.map((call) => ({
+    name: call.name,
+    arguments: call.arguments,
+    tool_call_id: call.tool_call_id,
+  }))
+  return { message_type: 'tool_call_message', tool_call: tool_calls[0], tool_calls }
+}
+
+/** Older agent types speak by calling a tool: its argument is what the user is to read. */
+function spokenText(call: ToolCall, view: MessageView): string | null {
+  if (!isSpeech(call.name, view)) return null
+  try {
+    const text = JSON.parse(call.arguments)?.[view.assistant_message_tool_kwarg]
+    return typeof text === 'string' ? text : null
+  } catch {
+    return null
+  }
+}
+
+function isSpeech(toolName: string, view: MessageView): boolean {
+  return view.use_assistant_message && toolName === view.assistant_message_tool_name
+}
+
+function returnItems(content: Return, view: MessageView): Item[] {
+  const { name, result, status, tool_call_id } = content
+  const failed = status === 'error'
+  // The return of what is shown as speech says nothing; why it failed does.
+  if (isSpeech(name, view) && !failed) return []
+  const stderr = failed
+    ? [echo(`Error executing function ${name}: ${result}`, STDERR_LENGTH_MAX)]
+    : null
+  const flat = { tool_return: result, status, tool_call_id, stdout: null, stderr }
+  return [
+    {
+      message_type: 'tool_return_message',
+      is_err: failed ? true : null,
+      ...flat,
+      tool_returns: [{ type: 'tool', ...flat }],
+    },
+  ]
+}

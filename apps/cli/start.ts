@@ -1,0 +1,3 @@
+import { Supervisor } from './supervisor.js'
+
+await new Supervisor({ env: process.env }).run()

@@ -1,0 +1,263 @@
+import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai'
+import {
+  type Model,
+  type ModelDescription,
+  ModelFailure,
+  type ModelMessage,
+  type ModelRequest,
+  type ModelResponse,
+  type ModelToolCall,
+} from '#turns/ports.js'
+import { boundedFetch, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
+import { failureReason } from './failure-reason.js'
+import { classified } from './model-failure.js'
+import { readReply, UnreadableReply } from './model-reply.js'
+import { storable } from './storable-text.js'
+
+const OFFICIAL_URL = 'https://api.openai.com/v1'
+const REPLY_BYTES_MAX = 16 * 1024 * 1024
+const MODELS_MAX = 1_000
+const NAME_CHARACTERS_MAX = 64
+const CONTEXT_WINDOW_DEFAULT = 128_000
+/** Tokens by the beginning of the name; the first that fits counts. */
+const CONTEXT_WINDOWS: readonly (readonly [string, number])[] = [
+  ['gpt-3.5-turbo', 16_385],
+  ['gpt-4-turbo', 128_000],
+  ['gpt-4.1', 1_047_576],
+  ['gpt-4o', 128_000],
+  ['gpt-4.5', 128_000],
+  ['gpt-4', 8_192],
+  ['gpt-5', 400_000],
+  ['o1', 200_000],
+  ['o3', 200_000],
+  ['o4', 200_000],
+]
+const CHAT_MODEL = /^(?:gpt-|chatgpt-|o\d)/
+const OTHER_KIND = /audio|realtime|transcribe|tts|image|search|instruct|embed/
+
+export interface OpenAIModelOptions {
+  /** Null for servers without keys, such as a local Ollama: the SDK insists on one, so `none` is sent. */
+  readonly apiKey: string | null
+  /** Null for OpenAI itself. */
+  readonly baseUrl: string | null
+  /** First part of the handles this model lists, and the name failures carry. */
+  readonly provider: string
+  /** True when the server behind `baseUrl` is the scripted stand-in: every answer says so. */
+  readonly simulated: boolean
+  /** Milliseconds: until the first byte (60 000), between two (30 000), for the whole answer (600 000). */
+  readonly timeoutsMs?: Partial<Record<'firstByte' | 'idle' | 'total', number>>
+}
+
+/** The model port over Chat Completions of OpenAI and of every server that speaks the same. */
+export class OpenAIModel implements Model {
+  private readonly client: OpenAI
+  private readonly official: boolean
+
+  constructor(private readonly options: OpenAIModelOptions) {
+    const { apiKey, baseUrl, timeoutsMs } = options
+    const baseURL = baseUrl ?? OFFICIAL_URL
+    this.official = new URL(baseURL).hostname === new URL(OFFICIAL_URL).hostname
+    this.client = new OpenAI({
+      apiKey: apiKey ?? 'none',
+      baseURL,
+      organization: null,
+      project: null,
+      // One layer retries, the turn's: its waits are recorded and survive this process.
+      maxRetries: 0,
+      timeout: timeoutsMs?.total ?? 600_000,
+      logLevel: 'off',
+      fetch: boundedFetch({
+        firstByteMs: timeoutsMs?.firstByte ?? 60_000,
+        idleMs: timeoutsMs?.idle ?? 30_000,
+        bytesMax: REPLY_BYTES_MAX,
+      }),
+    })
+  }
+
+  /** See `Model.respond`. */
+  async respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+    return this.asked(signal, async (options) => {
+      const completion = await this.client.chat.completions.create(this.body(request), options)
+      this.throwHiddenError(completion)
+      const response = readReply(completion, request, this.options.simulated)
+      const { content, toolCalls, finishReason } = response
+      if (finishReason === 'content_filter' && content === null && toolCalls.length === 0) {
+        throw this.failure('Provider.Refused', 'withheld its answer (content filter)', 200)
+      }
+      return response
+    })
+  }
+
+  /** The models that can hold a conversation, as far as their names tell. */
+  async list(signal: AbortSignal): Promise<readonly ModelDescription[]> {
+    return this.asked(signal, async (options) => {
+      const page: { data?: unknown } = await this.client.models.list(options)
+      if (!Array.isArray(page.data)) throw new UnreadableReply('the answer holds no list of models')
+      return page.data
+        .filter((model) => typeof model?.id === 'string' && this.converses(model.id))
+        .slice(0, MODELS_MAX)
+        .map((model) => this.description(model.id, model.owned_by))
+    })
+  }
+
+  private description(name: string, owner: unknown): ModelDescription {
+    // The stand-in answers for several providers and names each model's as its owner.
+    const provider =
+      this.options.simulated && typeof owner === 'string' ? owner : this.options.provider
+    return {
+      handle: `${provider}/${name}`,
+      provider,
+      name,
+      contextWindow: contextWindow(name),
+      simulated: this.options.simulated,
+    }
+  }
+
+  private converses(name: string): boolean {
+    return !this.official || (CHAT_MODEL.test(name) && !OTHER_KIND.test(name))
+  }
+
+  private body(request: ModelRequest): OpenAI.Chat.ChatCompletionCreateParamsNonStreaming {
+    const { tools, maxOutputTokens, temperature, parallelToolCalls } = request
+    // OpenAI's newer models refuse the old name, several other servers do not know the new one.
+    const limitName = this.official ? 'max_completion_tokens' : 'max_tokens'
+    return {
+      model: modelName(request.model),
+      messages: request.messages.map(wireMessage),
+      ...(tools.length > 0 && {
+        tools: tools.map(({ name, description, parameters }) => ({
+          type: 'function' as const,
+          function: { name, description, parameters: { ...parameters } },
+        })),
+        ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
+      }),
+      ...(maxOutputTokens !== undefined && { [limitName]: maxOutputTokens }),
+      ...(temperature !== undefined && { temperature }),
+    }
+  }
+
+  private async asked<T>(
+    signal: AbortSignal,
+    ask: (options: { signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted()
+    try {
+      // The SDK never takes its listener off the signal it is given: give it one per call.
+      return await ask({ signal: AbortSignal.any([signal]) })
+    } catch (error) {
+      signal.throwIfAborted()
+      throw this.translated(error)
+    }
+  }
+
+  private translated(error: unknown): ModelFailure {
+    if (error instanceof ModelFailure) return error
+    if (error instanceof APIConnectionTimeoutError) {
+      return this.failure('Provider.Timeout', 'did not finish its answer in time', null)
+    }
+    if (error instanceof APIConnectionError) {
+      const { cause } = error
+      if (cause instanceof ReplyLate) {
+        return this.failure('Provider.Timeout', `is late: ${cause.message}`, null)
+      }
+      if (cause instanceof ReplyTooLarge) {
+        return this.failure('Provider.BadRequest', `wrote too much: ${cause.message}`, 200)
+      }
+      return this.upstream(null, null, failureReason(error), null)
+    }
+    if (error instanceof APIError) {
+      const body = error.error as { message?: unknown; code?: unknown } | string | undefined
+      const said = typeof body === 'object' && body ? body.message : body
+      const code = error.code ?? error.type ?? null
+      const message = typeof said === 'string' ? said : error.message
+      return this.upstream(error.status ?? null, code && String(code), message, error.headers)
+    }
+    // A body that cannot be read was most likely cut on its way: the next one may be whole. A page of
+    // HTML is none of that kind, but no test tells them apart for certain, and retries are bounded.
+    return this.failure(
+      'Provider.Overloaded',
+      `sent an unreadable answer: ${failureReason(error)}`,
+      200,
+    )
+  }
+
+  /** Gateways send 200 as soon as they have a request, and an error of the model behind them in the body. */
+  private throwHiddenError(completion: { error?: unknown; choices?: unknown }): void {
+    const hidden = completion.error as { message?: unknown; code?: unknown } | null | undefined
+    if (typeof hidden !== 'object' || hidden === null || completion.choices) return
+    const status = typeof hidden.code === 'number' ? hidden.code : 502
+    throw this.upstream(status, String(hidden.code ?? ''), String(hidden.message), null)
+  }
+
+  private upstream(
+    status: number | null,
+    code: string | null,
+    message: string,
+    headers: Headers | null | undefined,
+  ): ModelFailure {
+    const { provider, apiKey } = this.options
+    return classified(provider, {
+      status,
+      code,
+      // Some servers repeat the key they refuse; failures are stored and shown.
+      message: apiKey && apiKey.length >= 8 ? message.replaceAll(apiKey, '[key]') : message,
+      headers: headers ?? null,
+    })
+  }
+
+  private failure(
+    failureClass: ModelFailure['failureClass'],
+    what: string,
+    upstreamStatus: number | null,
+  ): ModelFailure {
+    const { provider } = this.options
+    return new ModelFailure(failureClass, storable(`${provider} ${what}`), {
+      provider,
+      upstreamStatus,
+      retryAfterMs: null,
+    })
+  }
+}
+
+/** What stands after the first slash of `provider/model`; names may hold further slashes. */
+export function modelName(handle: string): string {
+  return handle.slice(handle.indexOf('/') + 1)
+}
+
+/** Tokens a model takes, by its name; 128 000 for names not known here. */
+export function contextWindow(name: string): number {
+  return CONTEXT_WINDOWS.find(([start]) => name.startsWith(start))?.[1] ?? CONTEXT_WINDOW_DEFAULT
+}
+
+function wireMessage(message: ModelMessage): OpenAI.Chat.ChatCompletionMessageParam {
+  if (message.role === 'tool') return { ...message }
+  if (message.role !== 'assistant') {
+    const { role, content, name } = message
+    // OpenAI refuses the whole request for a blank or a bracket in a name.
+    const allowed = name?.replace(/[\s<|\\/>]/g, '_').slice(0, NAME_CHARACTERS_MAX)
+    return { role, content, ...(allowed && { name: allowed }) }
+  }
+  const { content, tool_calls: calls } = message
+  if (!calls || calls.length === 0) return { role: 'assistant', content: content ?? '' }
+  return { role: 'assistant', content, tool_calls: calls.map(wireCall) }
+}
+
+/**
+ * Some servers parse the arguments of earlier calls and refuse every later request over one that is not
+ * JSON. Such text goes back wrapped, so that one slip of the model does not end the conversation.
+ */
+function wireCall(call: ModelToolCall): OpenAI.Chat.ChatCompletionMessageFunctionToolCall {
+  const sent = isJsonObject(call.arguments)
+    ? call.arguments
+    : JSON.stringify({ malformed_arguments: call.arguments })
+  return { id: call.id, type: 'function', function: { name: call.name, arguments: sent } }
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,73 @@
+import { type Model, ModelFailure, type Search } from '#turns/ports.js'
+import type { Config } from './config.js'
+import { ExaSearch } from './exa-search.js'
+import type { LoopbackServer } from './loopback-server.js'
+import { OpenAIModel } from './openai-model.js'
+import { startSimulatedModel } from './simulated-model.js'
+import { startSimulatedSearch } from './simulated-search.js'
+
+/** The SDKs insist on keys; the stand-ins read none. */
+const STAND_IN_KEY = 'simulated'
+
+export interface Providers {
+  readonly model: Model
+  readonly search: Search
+  /** What answers in place of a real service, for the banner, the response header and the runs. */
+  readonly simulated: Config['simulated']
+  /** Stops the stand-ins; real services need nothing. */
+  close(): Promise<void>
+}
+
+/** Connects the ports to what the configuration names. Nothing is asked of a real service here. */
+export async function openProviders(config: Config): Promise<Providers> {
+  const started: LoopbackServer[] = []
+  const close = async () => {
+    await Promise.all(started.splice(0).map((server) => server.close()))
+  }
+  try {
+    const model = await openModel(config, started)
+    const search = await openSearch(config, started)
+    return { model, search, simulated: config.simulated, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function openModel(config: Config, started: LoopbackServer[]): Promise<Model> {
+  const provider = 'openai'
+  const { apiKey, baseUrl } = config.openai
+  if (config.simulated.model) {
+    const server = await startSimulatedModel()
+    started.push(server)
+    return new OpenAIModel({
+      apiKey: STAND_IN_KEY,
+      baseUrl: server.url,
+      provider,
+      simulated: true,
+    })
+  }
+  if (!apiKey && !baseUrl) return NO_MODEL
+  return new OpenAIModel({ apiKey, baseUrl, provider, simulated: false })
+}
+
+async function openSearch(config: Config, started: LoopbackServer[]): Promise<Search> {
+  if (!config.simulated.search) return new ExaSearch({ ...config.exa, simulated: false })
+  const server = await startSimulatedSearch()
+  started.push(server)
+  return new ExaSearch({ apiKey: STAND_IN_KEY, baseUrl: server.url, simulated: true })
+}
+
+/** A turn without a model must fail and say how to mend it, never be answered by a stand-in nobody chose. */
+const NO_MODEL: Model = {
+  async respond() {
+    throw new ModelFailure(
+      'Provider.BadRequest',
+      'No model provider is configured: set OPENAI_API_KEY or OPENAI_BASE_URL (any OpenAI-compatible server), or PALIMPSEST_SIMULATED=always for a scripted stand-in.',
+      { provider: 'none', upstreamStatus: null, retryAfterMs: null },
+    )
+  },
+  async list() {
+    return []
+  },
+}

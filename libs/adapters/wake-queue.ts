@@ -1,0 +1,151 @@
+import {
+  createPostgresBackend,
+  type JobsOptions,
+  Queue,
+  runMigrations,
+  Worker,
+  withBackend,
+} from 'bullmq'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { APPLICATION_ROLE } from '#postgres/database.js'
+import type { Doorbell } from '#turns/ports.js'
+
+/** Where jobs are kept: Redis when its URL is given, otherwise BullMQ's own tables in the database. */
+export interface QueueConnection {
+  readonly redisUrl: string | null
+  readonly databaseUrl: string
+}
+
+export const WAKE_QUEUE = 'palimpsest-wake'
+/** The schema's version is part of a job's name. */
+export const WAKE_JOB = 'wake.v1'
+
+export interface WakeJob {
+  readonly tenant_id: string
+  readonly agent_id: string
+}
+
+const SCHEMA = 'bullmq'
+const POOL_MAX = 4
+
+/** A doorbell is a hint: done or failed, its job goes, and it is never tried again as a job. */
+const ONCE: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 }
+
+/** Makes BullMQ's tables, as the owner; the application's role gets what its functions need. */
+export async function prepareQueue(ownerUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: ownerUrl })
+  await client.connect()
+  try {
+    await runMigrations(client as unknown as Parameters<typeof runMigrations>[0], SCHEMA)
+    await client.query(`
+      grant usage, create on schema ${SCHEMA} to ${APPLICATION_ROLE};
+      grant select, insert, update, delete on all tables in schema ${SCHEMA} to ${APPLICATION_ROLE};
+      grant usage, select, update on all sequences in schema ${SCHEMA} to ${APPLICATION_ROLE};
+      grant execute on all functions in schema ${SCHEMA} to ${APPLICATION_ROLE};`)
+  } finally {
+    await client.end()
+  }
+}
+
+/** The doorbell of the api and of workers. */
+export class WakeQueue implements Doorbell {
+  readonly #queue: Queue<WakeJob>
+  readonly #redis: Redis | null
+
+  constructor(
+    connection: QueueConnection,
+    private readonly onError: (error: unknown) => void,
+  ) {
+    this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, 1, onError) : null
+    this.#queue = this.#redis
+      ? new Queue<WakeJob>(WAKE_QUEUE, { connection: this.#redis })
+      : (new OnPostgres.Queue(WAKE_QUEUE, {
+          connection: postgres(connection),
+        }) as unknown as Queue<WakeJob>)
+    this.#queue.on('error', onError)
+  }
+
+  /** While the agent is being worked on, any number of rings come to one further wake. */
+  async ring(tenantId: string, agentId: string): Promise<void> {
+    await this.#add(tenantId, agentId, { deduplication: { id: agentId, keepLastIfActive: true } })
+  }
+
+  async ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void> {
+    try {
+      await this.#queue.removeDeduplicationKey(agentId)
+    } catch (error) {
+      this.onError(error)
+    }
+    await this.#add(tenantId, agentId, { jobId: `wake-${agentId}-${epoch}-${second}` })
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close()
+    this.#redis?.disconnect()
+  }
+
+  async #add(tenant_id: string, agent_id: string, options: JobsOptions): Promise<void> {
+    try {
+      await this.#queue.add(WAKE_JOB, { tenant_id, agent_id }, { ...ONCE, ...options })
+    } catch (error) {
+      this.onError(error)
+    }
+  }
+}
+
+export interface WakeWorker {
+  /** Stops taking jobs; waits for the running ones at most `deadlineMs`. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** A stalled wake runs again, however often: the claim makes that harmless. */
+const STALLED_MAX = 1000
+
+/** Takes wakes, up to `concurrency` at once. */
+export function startWakeWorker(
+  connection: QueueConnection,
+  concurrency: number,
+  onWake: (job: WakeJob) => Promise<void>,
+  onError: (error: unknown) => void,
+): WakeWorker {
+  const redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
+  const process = async (job: { data: WakeJob }): Promise<void> => onWake(job.data)
+  const options = { concurrency, maxStalledCount: STALLED_MAX }
+  const worker = redis
+    ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })
+    : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
+        ...options,
+        connection: postgres(connection),
+      }) as unknown as Worker<WakeJob>)
+  worker.on('error', onError)
+  worker.on('failed', (_job, error) => onError(error))
+  return {
+    async close(deadlineMs) {
+      const timer = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref())
+      await Promise.race([worker.close(), timer])
+      await Promise.race([worker.close(true), timer])
+      redis?.disconnect()
+    },
+  }
+}
+
+const OnPostgres = withBackend(createPostgresBackend)
+
+/** BullMQ opens pools of its own: only their options reach them. */
+function postgres({ databaseUrl }: QueueConnection) {
+  return {
+    connectionString: databaseUrl,
+    schema: SCHEMA,
+    max: POOL_MAX,
+    keepAlive: true,
+    options: `-c role=${APPLICATION_ROLE}`,
+  }
+}
+
+/** @param retries per request; null waits for ever, as a worker must. */
+function openRedis(url: string, retries: number | null, onError: (error: unknown) => void): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: retries })
+  redis.on('error', onError)
+  return redis
+}

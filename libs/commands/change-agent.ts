@@ -1,0 +1,163 @@
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+import {
+  type AgentCommand,
+  type AgentSettings,
+  type AgentState,
+  type AttachedTool,
+  createAgent,
+  decideAgent,
+} from '#domain/agent.js'
+import { attach, attachAll, deleteAgent, detach } from '#domain/attachment.js'
+import { type BlockSettings, createBlock } from '#domain/block.js'
+import { draft } from '#domain/draft.js'
+import { accept, type Decided } from '#domain/event.js'
+import type { Append } from '#domain/streams.js'
+import type { Decision, States } from '#event-store/unit.js'
+import { Writer } from '#event-store/writer.js'
+import { type CommandMetadata, type Outcome, outcome } from './metadata.js'
+import { type AgentPatch, detachedBy, patchAgent } from './patch-agent.js'
+
+/** A block that is made together with its agent. */
+export interface NewBlock {
+  readonly id: string
+  readonly value: string
+  readonly settings: Partial<BlockSettings> & { readonly label: string }
+}
+
+export type AgentChange =
+  | AgentCommand
+  | AgentPatch
+  | {
+      readonly type: 'CreateAgent'
+      readonly settings: Partial<AgentSettings> & Pick<AgentSettings, 'name' | 'system' | 'model'>
+      readonly tools: readonly AttachedTool[]
+      /** Existing blocks, attached in this order, after the new ones. */
+      readonly blockIds: readonly string[]
+      readonly newBlocks: readonly NewBlock[]
+    }
+  | { readonly type: 'DeleteAgent' }
+  | { readonly type: 'AttachBlock'; readonly blockId: string }
+  | { readonly type: 'DetachBlock'; readonly blockId: string }
+
+export interface AgentChanged {
+  readonly agent_id: string
+  /** The agent's version after the command. */
+  readonly version: number
+  readonly changed: boolean
+}
+
+/** A command on an agent and the blocks it concerns: one unit over all their streams. */
+export class ChangeAgent extends Command<Outcome<AgentChanged>> {
+  constructor(
+    readonly agentId: string,
+    readonly change: AgentChange,
+    readonly by: CommandMetadata,
+  ) {
+    super()
+  }
+}
+
+@CommandHandler(ChangeAgent)
+export class ChangeAgentHandler implements ICommandHandler<ChangeAgent> {
+  constructor(private readonly writer: Writer) {}
+
+  async execute({ agentId, change, by }: ChangeAgent): Promise<Outcome<AgentChanged>> {
+    const verdict = await this.writer.submit<AgentChanged>({
+      tenantId: by.tenantId,
+      streams: [agentId, ...blocksOf(change)],
+      actor: by.actor,
+      correlation: by.correlation ?? null,
+      ...(by.command ? { command: by.command } : {}),
+      decide: (states, now) => decide(states, agentId, change, { actor: by.actor, now }),
+    })
+    return outcome(verdict)
+  }
+}
+
+function blocksOf(change: AgentChange): string[] {
+  switch (change.type) {
+    case 'CreateAgent':
+      return [...change.newBlocks.map((block) => block.id), ...change.blockIds]
+    case 'PatchAgent':
+      return [...(change.blockIds ?? [])]
+    case 'AttachBlock':
+    case 'DetachBlock':
+      return [change.blockId]
+    default:
+      return []
+  }
+}
+
+interface By {
+  readonly actor: CommandMetadata['actor']
+  readonly now: string
+}
+
+function decide(
+  states: States,
+  agentId: string,
+  change: AgentChange,
+  by: By,
+): Decision<AgentChanged> {
+  const agent = states.agent(agentId)
+  if (change.type === 'DeleteAgent') {
+    const blockIds = agent.blocks.map((block) => block.id)
+    if (blockIds.some((id) => !states.has(id))) return { needs: blockIds }
+  }
+  if (change.type === 'PatchAgent') {
+    const blockIds = detachedBy(agent, change)
+    if (blockIds.some((id) => !states.has(id))) return { needs: blockIds }
+  }
+  const decided = judge(states, agent, change, by)
+  if (!decided.ok) return { rejection: decided.rejection }
+  const appends = decided.value
+  const own = appends.filter((append) => append.streamId === agentId).length
+  const result = { agent_id: agentId, version: agent.version + own, changed: appends.length > 0 }
+  return { appends, result }
+}
+
+function judge(states: States, agent: AgentState, change: AgentChange, by: By): Decided<Append[]> {
+  switch (change.type) {
+    case 'CreateAgent':
+      return create(states, agent, change, by)
+    case 'PatchAgent':
+      return patchAgent(states, agent, change, by)
+    case 'DeleteAgent':
+      return deleteAgent(
+        agent,
+        agent.blocks.map((block) => states.block(block.id)),
+      )
+    case 'AttachBlock':
+      return attach(states.block(change.blockId), agent, 'edit')
+    case 'DetachBlock':
+      return detach(states.block(change.blockId), agent, by.actor)
+    default: {
+      const decided = decideAgent(agent, change)
+      return decided.ok
+        ? accept(decided.value.map((event) => ({ streamId: agent.id, event })))
+        : decided
+    }
+  }
+}
+
+/** Agent, tools and blocks come into being together or not at all. */
+function create(
+  states: States,
+  agent: AgentState,
+  change: Extract<AgentChange, { type: 'CreateAgent' }>,
+  by: By,
+): Decided<Append[]> {
+  const created = createAgent(agent, change.settings, change.tools)
+  if (!created.ok) return created
+  const appends: Append[] = created.value.map((event) => ({ streamId: agent.id, event }))
+  const blocks = []
+  for (const { id, value, settings } of change.newBlocks) {
+    const block = createBlock(states.block(id), value, settings)
+    if (!block.ok) return block
+    appends.push(...block.value.map((event) => ({ streamId: id, event })))
+    blocks.push(draft(states.block(id), block.value, by))
+  }
+  blocks.push(...change.blockIds.map((id) => states.block(id)))
+  const attached = attachAll(blocks, draft(agent, created.value, by))
+  return attached.ok ? accept([...appends, ...attached.value]) : attached
+}

@@ -1,0 +1,37 @@
+import type { Command } from '@nestjs/cqrs'
+import type { Actor, Correlation } from '#domain/actor.js'
+import type { Rejection } from '#domain/errors.js'
+import type { Unit, Verdict } from '#event-store/unit.js'
+
+/** The one door to change: hands a command to its handler. */
+export type Door = <R>(command: Command<R>) => Promise<R>
+
+/** Who asks, on whose behalf, and how a retry is recognised. */
+export interface CommandMetadata {
+  readonly tenantId: string
+  readonly actor: Actor
+  /** What the writer had seen of the block. */
+  readonly baseVersion?: number | null
+  /** Compares the whole version; `*`: the block exists. */
+  readonly ifMatch?: number | '*' | null
+  /** A caller's id and a fingerprint of what it asked: applied once, for ever. */
+  readonly command?: Unit<unknown>['command']
+  readonly correlation?: Correlation | null
+}
+
+/** What a command came to: committed and flushed, or refused and nothing changed. */
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T; readonly replayed: boolean }
+  | { readonly ok: false; readonly rejection: Rejection; readonly replayed: boolean }
+
+/** For units without a fence: they are never fenced. */
+export function outcome<T>(verdict: Verdict<T>): Outcome<T> {
+  switch (verdict.status) {
+    case 'ok':
+      return { ok: true, value: verdict.result, replayed: verdict.replayed }
+    case 'rejected':
+      return { ok: false, rejection: verdict.rejection, replayed: verdict.replayed }
+    case 'fenced':
+      throw new Error('a unit without a fence was fenced')
+  }
+}

@@ -1,0 +1,166 @@
+import type { Actor } from './actor.js'
+import { type AgentEvent, type AgentState, BLOCKS_MAX, missingAgent } from './agent.js'
+import {
+  type BlockCommand,
+  type BlockEvent,
+  type BlockState,
+  decideBlock,
+  type Right,
+  type Writer,
+} from './block.js'
+import * as refuse from './block-refusals.js'
+import { type Rejection, rejection } from './errors.js'
+import { accept, type Decided, reject } from './event.js'
+import type { Append } from './streams.js'
+
+/**
+ * Attachment belongs to both sides, so both streams say it, in one unit: `AgentAttached` on the
+ * block's, `BlockAttached` on the agent's. What stands on the agent decides labels and order.
+ */
+
+/** Attaching twice changes nothing. */
+export function attach(block: BlockState, agent: AgentState, right: Right): Decided<Append[]> {
+  const refusal = missingAgent(agent) ?? refuse.missing(block)
+  if (refusal) return reject(refusal)
+  if (block.attached[agent.id]) return accept([])
+  const { label } = block.settings
+  const full = labelTaken(agent, block.id, label) ?? tooMany(agent)
+  if (full) return reject(full)
+  return accept([
+    onBlock(block, {
+      type: 'AgentAttached',
+      payload: { intent: { agent_id: agent.id, right }, effect: [], length: block.length },
+    }),
+    onAgent(agent.id, { type: 'BlockAttached', payload: { block_id: block.id, label } }),
+  ])
+}
+
+export function detach(block: BlockState, agent: AgentState, actor: Actor): Decided<Append[]> {
+  const refusal = missingAgent(agent) ?? refuse.missing(block)
+  if (refusal) return reject(refusal)
+  if (!block.attached[agent.id]) {
+    return reject(
+      rejection('not_attached', `Block ${block.id} is not attached to agent ${agent.id}`, {
+        block_id: block.id,
+        agent_id: agent.id,
+      }),
+    )
+  }
+  if (actor.kind === 'agent' && block.settings.read_only)
+    return reject(refuse.readOnly(block, actor.id))
+  return accept(detached(block, agent.id))
+}
+
+/**
+ * A new agent's blocks, in order: equal labels and unknown blocks fail loudly, and no agent is left
+ * behind. Naming a block twice attaches it once.
+ */
+export function attachAll(blocks: readonly BlockState[], agent: AgentState): Decided<Append[]> {
+  let state = agent
+  const appends: Append[] = []
+  for (const block of new Map(blocks.map((b) => [b.id, b])).values()) {
+    const decided = attach(block, state, 'edit')
+    if (!decided.ok) return decided
+    appends.push(...decided.value)
+    const { label } = block.settings
+    const attached = { id: block.id, label, place: state.version + 1, attachedAt: '' }
+    state = { ...state, version: state.version + 1, blocks: [...state.blocks, attached] }
+  }
+  return accept(appends)
+}
+
+/** A PATCH; a new label is told to every attached agent, and refused if one of them has it already. */
+export function patchBlock(
+  block: BlockState,
+  command: Extract<BlockCommand, { type: 'PatchBlock' }>,
+  writer: Writer,
+  agents: readonly AgentState[],
+): Decided<Append[]> {
+  const decided = decideBlock(block, command, writer)
+  if (!decided.ok) return decided
+  const appends: Append[] = decided.value.map((event) => onBlock(block, event, writer.baseVersion))
+  const { label } = command.settings
+  if (label === undefined || label === block.settings.label) return accept(appends)
+  for (const agent of agents) {
+    const taken = labelTaken(agent, block.id, label)
+    if (taken) return reject({ ...taken, atVersion: block.version })
+    appends.push(
+      onAgent(agent.id, { type: 'BlockRelabelled', payload: { block_id: block.id, label } }),
+    )
+  }
+  return accept(appends)
+}
+
+/** Ends every attachment; the history stays readable. */
+export function deleteBlock(
+  block: BlockState,
+  reason: string | null,
+  agents: readonly AgentState[],
+  writer: Writer | null = null,
+): Decided<Append[]> {
+  const refusal = refuse.missing(block) ?? (writer && refuse.preconditionFault(block, writer))
+  if (refusal) return reject(refusal)
+  return accept([
+    onBlock(block, {
+      type: 'BlockDeleted',
+      payload: { intent: { reason }, effect: [], length: block.length },
+    }),
+    ...agents.map((agent) =>
+      onAgent(agent.id, { type: 'BlockDetached', payload: { block_id: block.id } }),
+    ),
+  ])
+}
+
+/** The agent's blocks survive it. */
+export function deleteAgent(agent: AgentState, blocks: readonly BlockState[]): Decided<Append[]> {
+  const refusal = missingAgent(agent)
+  if (refusal) return reject(refusal)
+  return accept([
+    ...blocks.flatMap((block) => detached(block, agent.id)),
+    onAgent(agent.id, { type: 'AgentDeleted', payload: {} }),
+  ])
+}
+
+function detached(block: BlockState, agentId: string): Append[] {
+  return [
+    onBlock(block, {
+      type: 'AgentDetached',
+      payload: { intent: { agent_id: agentId }, effect: [], length: block.length },
+    }),
+    onAgent(agentId, { type: 'BlockDetached', payload: { block_id: block.id } }),
+  ]
+}
+
+function labelTaken(agent: AgentState, blockId: string, label: string): Rejection | null {
+  const other = agent.blocks.find((b) => b.label === label && b.id !== blockId)
+  if (!other) return null
+  return rejection(
+    'label_taken',
+    `Agent ${agent.settings.name} already has a block with the label ${label}`,
+    {
+      agent_id: agent.id,
+      label,
+      block_id: other.id,
+    },
+  )
+}
+
+function tooMany(agent: AgentState): Rejection | null {
+  if (agent.blocks.length < BLOCKS_MAX) return null
+  return rejection('too_many_blocks', `An agent has at most ${BLOCKS_MAX} blocks`, {
+    agent_id: agent.id,
+    blocks_max: BLOCKS_MAX,
+  })
+}
+
+function onBlock(
+  block: BlockState,
+  event: BlockEvent,
+  baseVersion: number | null = null,
+): Append<BlockEvent> {
+  return { streamId: block.id, event, baseVersion }
+}
+
+function onAgent(agentId: string, event: AgentEvent): Append<AgentEvent> {
+  return { streamId: agentId, event }
+}

@@ -1,0 +1,232 @@
+import type { BlockCommand, BlockState, Writer } from './block.js'
+import { reference, unseen } from './block-unseen.js'
+import { type Rejection, rejection } from './errors.js'
+import * as text from './text.js'
+
+const LABEL_LENGTH_MAX = 100
+const MATCHES_SHOWN_MAX = 20
+const CONTEXT_LENGTH_MAX = 200
+
+/** Refused before the rule of the operation is asked: in this order. */
+export function missing(state: BlockState): Rejection | null {
+  const facts = { block_id: state.id }
+  if (state.version === 0) return rejection('block_not_found', `Block ${state.id} not found`, facts)
+  if (state.deleted) return rejection('gone', `Block ${state.id} was deleted`, facts)
+  return null
+}
+
+/** Binds agents only; the API may edit a read-only block, and the event names who did. */
+export function mayWrite(
+  state: BlockState,
+  command: BlockCommand,
+  writer: Writer,
+): Rejection | null {
+  if (writer.actor.kind !== 'agent') return null
+  const agentId = writer.actor.id
+  const facts = { block_id: state.id, agent_id: agentId }
+  const right = state.attached[agentId]
+  if (!right) {
+    return rejection(
+      'agent_not_attached',
+      `Agent ${agentId} is not attached to block ${state.settings.label}`,
+      { ...facts, attach: `/v1/agents/${agentId}/core-memory/blocks/attach/${state.id}` },
+    )
+  }
+  if (state.settings.read_only) return readOnly(state, agentId)
+  const needed = command.type === 'InsertText' ? 'insert' : 'edit'
+  if (right === 'edit' || right === needed) return null
+  return rejection(
+    'right_missing',
+    `This needs the right to ${needed}; the attachment has ${right}`,
+    {
+      ...facts,
+      right,
+      needed,
+    },
+  )
+}
+
+/** The sentence agents and their prompts know. */
+export function readOnly(state: BlockState, agentId: string): Rejection {
+  return rejection('block_read_only', 'Error This block is read-only and cannot be edited.', {
+    block_id: state.id,
+    agent_id: agentId,
+  })
+}
+
+export function argumentFault(
+  state: BlockState,
+  command: BlockCommand,
+  writer: Writer,
+): Rejection | null {
+  return textFault(command) ?? labelFaultOf(command) ?? futureFault(state, writer)
+}
+
+function textFault(command: BlockCommand): Rejection | null {
+  for (const [name, value] of texts(command)) {
+    const code = text.unstorable(value)
+    const what = code === 'nul_not_allowed' ? 'a NUL character' : 'a lone surrogate'
+    if (code) return rejection(code, `${name} contains ${what}`, { parameter: name })
+  }
+  const must =
+    command.type === 'InsertText'
+      ? command.text
+      : command.type === 'ReplaceText'
+        ? command.old
+        : null
+  const [first] = texts(command)
+  if (must === '' && first)
+    return rejection('empty_text', `${first[0]} is empty`, { parameter: first[0] })
+  if (!('numbered' in command) || !command.numbered) return null
+  for (const [name, value] of texts(command)) {
+    if (text.hasLineNumberPrefix(value)) {
+      return rejection(
+        'line_number_prefix',
+        `${name} contains a line number prefix, which is not part of the text: leave it out`,
+        { parameter: name },
+      )
+    }
+    if (value.includes(text.NUMBERED_VIEW_BANNER)) {
+      return rejection(
+        'line_number_banner',
+        `${name} contains a line number warning, which is not part of the text: leave it out`,
+        { parameter: name },
+      )
+    }
+  }
+  return null
+}
+
+/** The texts of a command under the names the tools give them. */
+function texts(command: BlockCommand): [name: string, value: string][] {
+  switch (command.type) {
+    case 'InsertText':
+      return [[command.numbered ? 'new_string' : 'content', command.text]]
+    case 'ReplaceText': {
+      const word = command.numbered ? 'string' : 'content'
+      return [
+        [`old_${word}`, command.old],
+        [`new_${word}`, command.new],
+      ]
+    }
+    case 'RethinkBlock':
+      return [['new_memory', command.text]]
+    case 'PatchBlock':
+      return command.value === undefined ? [] : [['value', command.value]]
+  }
+}
+
+function labelFaultOf(command: BlockCommand): Rejection | null {
+  if (command.type !== 'PatchBlock' || command.settings.label === undefined) return null
+  return labelFault(command.settings.label)
+}
+
+/** A label becomes a tag of the prompt: 1–100 code points, no control characters, `<`, `>`, `&`, no outer space. */
+export function labelFault(label: string): Rejection | null {
+  const length = text.length(label)
+  const legal =
+    length >= 1 &&
+    length <= LABEL_LENGTH_MAX &&
+    !/[\p{Cc}<>&]/u.test(label) &&
+    !/^\s|\s$/u.test(label) &&
+    text.unstorable(label) === null
+  if (legal) return null
+  return rejection(
+    'invalid_label',
+    'A label has 1 to 100 characters, no control characters, no <, > or &, and no space at either end',
+    { parameter: 'label' },
+  )
+}
+
+function futureFault(state: BlockState, writer: Writer): Rejection | null {
+  if (writer.baseVersion === null || writer.baseVersion <= state.version) return null
+  return rejection(
+    'version_from_future',
+    `base_version ${writer.baseVersion} is above the block's version ${state.version}`,
+    { block_id: state.id, base_version: writer.baseVersion },
+  )
+}
+
+export function preconditionFault(state: BlockState, writer: Writer): Rejection | null {
+  const expected = writer.ifMatch
+  if (expected === undefined || expected === null || expected === '*' || expected === state.version)
+    return null
+  return rejection(
+    'version_conflict',
+    `If-Match named version ${expected}; block ${state.settings.label} is at version ${state.version}`,
+    {
+      block_id: state.id,
+      expected,
+      actual: state.version,
+      events_between: state.recent.filter((change) => change.version > expected).map(reference),
+    },
+  )
+}
+
+export function lineOutOfRange(state: BlockState, line: number, lineCount: number): Rejection {
+  return rejection(
+    'line_out_of_range',
+    `Invalid \`insert_line\` parameter: ${line}. It should be within the range of lines of the memory block: [0, ${lineCount}], or -1 to append to the end of the memory block.`,
+    { block_id: state.id, line, line_count: lineCount },
+  )
+}
+
+export function limitExceeded(state: BlockState, wouldBe: number, limit: number): Rejection {
+  return rejection(
+    'limit_exceeded',
+    `Edit failed: Exceeds ${limit} character limit (requested ${wouldBe})`,
+    {
+      block_id: state.id,
+      limit,
+      would_be: wouldBe,
+      over_by: wouldBe - limit,
+      left: Math.max(0, limit - state.length),
+    },
+  )
+}
+
+export function noMatch(
+  state: BlockState,
+  command: Extract<BlockCommand, { type: 'ReplaceText' }>,
+  writer: Writer,
+): Rejection {
+  const label = state.settings.label
+  const detail = command.all
+    ? `Old content '${command.old}' not found in memory block '${label}'`
+    : `No replacement was performed, old_string \`${command.old}\` did not appear verbatim in memory block with label \`${label}\`.`
+  const missed = unseen(state, writer)
+  const last = missed.at(-1) ?? (writer.baseVersion === null ? state.recent.at(-1) : undefined)
+  return rejection('replace_no_match', detail, {
+    block_id: state.id,
+    ...variant(state.value, command.old),
+    ...(last ? { last_changed_by: { version: last.version, actor: last.actor, at: last.at } } : {}),
+    ...(writer.baseVersion === null
+      ? {}
+      : { base_version: writer.baseVersion, unseen: missed.map((change) => change.version) }),
+  })
+}
+
+/** Names the one difference that hides a text from the eye. */
+function variant(value: string, old: string): { differs_only_in?: string } {
+  const kinds: [name: string, fold: (s: string) => string][] = [
+    ['line_endings', (s) => s.replaceAll('\r\n', '\n')],
+    ['normal_form', (s) => s.normalize('NFC')],
+    ['whitespace', (s) => s.replaceAll(/\s+/gu, ' ').trim()],
+  ]
+  const found = kinds.find(([, fold]) => fold(old) !== '' && fold(value).includes(fold(old)))
+  return found ? { differs_only_in: found[0] } : {}
+}
+
+export function ambiguous(state: BlockState, old: string, offsets: readonly number[]): Rejection {
+  const all = text.lines(state.value)
+  const at = offsets.map((offset) => text.lineAt(state.value, offset))
+  const matches = offsets.slice(0, MATCHES_SHOWN_MAX).map((offset, i) => {
+    const line = at[i] as number
+    return { line, offset, context: text.slice(all[line - 1] as string, 0, CONTEXT_LENGTH_MAX) }
+  })
+  return rejection(
+    'replace_ambiguous',
+    `No replacement was performed. Multiple occurrences of old_string \`${old}\` in lines [${[...new Set(at)].join(', ')}]. Please ensure it is unique.`,
+    { block_id: state.id, match_count: offsets.length, matches },
+  )
+}

@@ -1,0 +1,72 @@
+import { type AgentEvent, type AgentState, evolveAgent, initialAgent } from './agent.js'
+import { type BlockEvent, type BlockState, evolveBlock, initialBlock } from './block.js'
+import { type Recorded, streamKind } from './event.js'
+import { evolveTurn, initialTurn, type TurnState } from './turn.js'
+import type { TurnEvent } from './turn-events.js'
+
+/** Every kind of event there is, and what each kind of stream folds into. */
+export type AnyEvent = BlockEvent | AgentEvent | TurnEvent
+export type AnyState = BlockState | AgentState | TurnState
+
+/** An event addressed to a stream, in the order it is to be appended. */
+export interface Append<E extends AnyEvent = AnyEvent> {
+  readonly streamId: string
+  readonly event: E
+  readonly baseVersion?: number | null
+}
+
+export function initialState(streamId: string): AnyState {
+  switch (streamKind(streamId)) {
+    case 'block':
+      return initialBlock(streamId)
+    case 'agent':
+      return initialAgent(streamId)
+    case 'turn':
+      return initialTurn(streamId)
+  }
+}
+
+export function evolve(state: AnyState, event: Recorded<AnyEvent>): AnyState {
+  switch (streamKind(state.id)) {
+    case 'block':
+      return evolveBlock(state as BlockState, event as Recorded<BlockEvent>)
+    case 'agent':
+      return evolveAgent(state as AgentState, event as Recorded<AgentEvent>)
+    case 'turn':
+      return evolveTurn(state as TurnState, event as Recorded<TurnEvent>)
+  }
+}
+
+const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
+  BlockCreated: true,
+  TextInserted: true,
+  TextReplaced: true,
+  BlockRethought: true,
+  BlockConfigured: true,
+  AgentAttached: true,
+  AgentDetached: true,
+  BlockDeleted: true,
+  AgentCreated: true,
+  AgentConfigured: true,
+  BlockAttached: true,
+  BlockRelabelled: true,
+  BlockDetached: true,
+  ToolAttached: true,
+  ToolDetached: true,
+  AgentDeleted: true,
+  TurnQueued: true,
+  TurnStarted: true,
+  ModelRequested: true,
+  ModelResponded: true,
+  ModelRetryScheduled: true,
+  ToolCalled: true,
+  ToolReturned: true,
+  TurnCompleted: true,
+  TurnFailed: true,
+  TurnDeadLettered: true,
+}
+
+/** False for a type this version does not know: such an event must not reach a fold. */
+export function isKnownType(type: string): type is AnyEvent['type'] {
+  return Object.hasOwn(TYPES, type)
+}

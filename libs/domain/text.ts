@@ -1,0 +1,148 @@
+/**
+ * Text as blocks see it. Every length and offset counts Unicode code points, a line ends at LF and
+ * nowhere else, and nothing is ever trimmed, normalised, or interpreted.
+ */
+
+/** One change of a text: at `offset`, `delete` code points go and `insert` comes. */
+export interface Splice {
+  readonly offset: number
+  readonly delete: number
+  readonly insert: string
+}
+
+const SURROGATE = /[\ud800-\udfff]/
+const LINE_NUMBER_PREFIX = /^[ \t]*\p{Nd}+→[ \t]*/u
+
+/** The sentence that heads a numbered view; it is not part of any text and must not come back as one. */
+export const NUMBERED_VIEW_BANNER =
+  "# NOTE: Line numbers shown below (with arrows like '1→') are to help during editing. Do NOT include line number prefixes in your memory edit tool calls."
+
+/** Number of code points. */
+export function length(text: string): number {
+  if (!SURROGATE.test(text)) return text.length
+  let count = 0
+  for (const _ of text) count++
+  return count
+}
+
+/** Where a code point offset stands in UTF-16 units. */
+function unitsAt(text: string, offset: number): number {
+  if (!SURROGATE.test(text)) return offset
+  let units = 0
+  for (let seen = 0; seen < offset && units < text.length; seen++) {
+    units += (text.codePointAt(units) as number) > 0xffff ? 2 : 1
+  }
+  return units
+}
+
+/** The code points from `start` up to `end`, exclusive. */
+export function slice(text: string, start: number, end: number): string {
+  const from = unitsAt(text, start)
+  return text.slice(from, from + unitsAt(text.slice(from), end - start))
+}
+
+/** Applies splices in order, each on the text after the one before. */
+export function apply(text: string, effect: readonly Splice[]): string {
+  let result = text
+  for (const splice of effect) {
+    const start = unitsAt(result, splice.offset)
+    const end = start + unitsAt(result.slice(start), splice.delete)
+    result = result.slice(0, start) + splice.insert + result.slice(end)
+  }
+  return result
+}
+
+/** The lines of a text; `""` counts as one empty line. */
+export function lines(text: string): string[] {
+  return text.split('\n')
+}
+
+/** 1-based line in which a code point offset stands. */
+export function lineAt(text: string, offset: number): number {
+  const end = unitsAt(text, offset)
+  let line = 1
+  for (let i = text.indexOf('\n'); i >= 0 && i < end; i = text.indexOf('\n', i + 1)) line++
+  return line
+}
+
+/** Code point offsets of every occurrence, overlapping ones too: `aa` stands twice in `aaa`. */
+export function occurrences(text: string, part: string): number[] {
+  const found: number[] = []
+  let units = 0
+  let points = 0
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) {
+    points += length(text.slice(units, at))
+    units = at
+    found.push(points)
+  }
+  return found
+}
+
+/**
+ * The splice that puts `added` after line `line` (0: before the first line; the number of lines: at
+ * the end). Into an empty text exactly `added` goes, without a newline.
+ */
+export function insertAfterLine(text: string, line: number, added: string): Splice {
+  if (text === '') return { offset: 0, delete: 0, insert: added }
+  if (line === 0) return { offset: 0, delete: 0, insert: `${added}\n` }
+  const before = lines(text).slice(0, line).join('\n')
+  return { offset: length(before), delete: 0, insert: `\n${added}` }
+}
+
+/** Splices for every occurrence, left to right without overlap. */
+export function replaceAll(text: string, old: string, replacement: string): Splice[] {
+  const effect: Splice[] = []
+  const oldLength = length(old)
+  const growth = length(replacement) - oldLength
+  let end = 0
+  for (const offset of occurrences(text, old)) {
+    if (offset < end) continue
+    effect.push({ offset: offset + growth * effect.length, delete: oldLength, insert: replacement })
+    end = offset + oldLength
+  }
+  return effect
+}
+
+/** The one splice that turns `from` into `to`: common beginning and end stay. Empty when they are equal. */
+export function difference(from: string, to: string): Splice[] {
+  if (from === to) return []
+  let start = 0
+  const shorter = Math.min(from.length, to.length)
+  while (start < shorter && from.charCodeAt(start) === to.charCodeAt(start)) start++
+  if (start > 0 && isHighSurrogate(from, start - 1)) start--
+  let tail = 0
+  while (
+    tail < shorter - start &&
+    from.charCodeAt(from.length - 1 - tail) === to.charCodeAt(to.length - 1 - tail)
+  ) {
+    tail++
+  }
+  if (tail > 0 && isLowSurrogate(from, from.length - tail)) tail--
+  const removed = from.slice(start, from.length - tail)
+  return [
+    {
+      offset: length(from.slice(0, start)),
+      delete: length(removed),
+      insert: to.slice(start, to.length - tail),
+    },
+  ]
+}
+
+function isHighSurrogate(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xd800
+}
+
+function isLowSurrogate(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xdc00
+}
+
+/** True when a line begins with a number and an arrow, as only a numbered view writes it. */
+export function hasLineNumberPrefix(text: string): boolean {
+  return lines(text).some((line) => LINE_NUMBER_PREFIX.test(line))
+}
+
+/** What makes a text unstorable: the database cannot hold NUL, and drivers rewrite lone surrogates in silence. */
+export function unstorable(text: string): 'nul_not_allowed' | 'lone_surrogate' | null {
+  if (text.includes('\0')) return 'nul_not_allowed'
+  return text.isWellFormed() ? null : 'lone_surrogate'
+}

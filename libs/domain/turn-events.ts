@@ -1,0 +1,179 @@
+/** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
+export interface InputMessage {
+  readonly role: 'user' | 'system' | 'assistant'
+  readonly content: string | readonly InputPart[]
+  readonly name: string | null
+  readonly otid: string | null
+  readonly sender_id: string | null
+}
+export type InputPart = { readonly type: string; readonly text?: string } & Readonly<
+  Record<string, unknown>
+>
+
+export interface Usage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly total_tokens: number
+  readonly cached_input_tokens: number
+  readonly reasoning_tokens: number
+}
+
+/** `arguments` is the text the model wrote. `tool_call_id` is unique in the turn, whatever the provider sent. */
+export interface ToolCall {
+  readonly tool_call_id: string
+  readonly name: string
+  readonly arguments: string
+}
+
+export interface ModelReply {
+  readonly content: string | null
+  readonly reasoning: string | null
+  readonly tool_calls: readonly ToolCall[]
+  readonly finish_reason: string
+}
+
+/** Versions of the blocks the model was shown, by block id. */
+export type Seen = Readonly<Record<string, number>>
+
+/** What the caller may set for one turn; it stands in the event, so that a resumed turn obeys it too. */
+export interface TurnOptions {
+  readonly max_steps: number
+  readonly override_model: string | null
+  readonly override_system: string | null
+  readonly use_assistant_message: boolean
+  readonly assistant_message_tool_name: string
+  readonly assistant_message_tool_kwarg: string
+  readonly include_return_message_types: readonly string[] | null
+  readonly background: boolean
+}
+
+/** Which older messages the model was not sent because they no longer fit its window. */
+export interface HistoryWindow {
+  /** Stored messages left out, oldest first. */
+  readonly omitted: number
+  /** The oldest message that was sent, or null when there are none. */
+  readonly from_message_id: string | null
+}
+
+export type StopReason =
+  | 'end_turn'
+  | 'max_steps'
+  | 'tool_rule'
+  | 'error'
+  | 'llm_api_error'
+  | 'invalid_llm_response'
+  | 'context_window_overflow_in_system_prompt'
+
+export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
+
+export type TurnEvent =
+  | {
+      readonly type: 'TurnQueued'
+      readonly payload: {
+        readonly agent_id: string
+        readonly input: readonly InputMessage[]
+        readonly source: TurnSource
+        readonly idempotency_key: string | null
+        readonly budget: { readonly max_steps: number }
+        readonly deadline: string | null
+        readonly policy: 'enqueue'
+        readonly options: TurnOptions
+        /** Recognises an implicit retry: hash of principal, path and body. */
+        readonly request_hash: string | null
+      }
+    }
+  | {
+      readonly type: 'TurnStarted'
+      readonly payload: {
+        readonly worker_id: string
+        readonly epoch: number
+        readonly attempt: number
+      }
+    }
+  | {
+      readonly type: 'ModelRequested'
+      readonly payload: {
+        readonly step: number
+        readonly model: string
+        readonly seen: Seen
+        /** The agent's version the prompt was compiled from; the same through the turn. */
+        readonly agent_version: number
+        readonly history: HistoryWindow
+        readonly context_hash: string
+        readonly request_hash: string
+      }
+    }
+  | {
+      readonly type: 'ModelResponded'
+      readonly payload: {
+        readonly step: number
+        readonly response: ModelReply
+        readonly usage: Usage & { readonly estimated?: boolean }
+        readonly latency_ms: number
+        readonly provider_response_id: string | null
+        readonly simulated?: true
+        readonly repaired?: true
+      }
+    }
+  | {
+      readonly type: 'ModelRetryScheduled'
+      readonly payload: {
+        readonly step: number
+        readonly class: string
+        readonly attempt: number
+        readonly not_before: string
+      }
+    }
+  | {
+      readonly type: 'ToolCalled'
+      readonly payload: {
+        readonly step: number
+        readonly index: number
+        readonly tool_call_id: string
+        readonly name: string
+        readonly args: string
+      }
+    }
+  | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
+  | {
+      readonly type: 'TurnCompleted'
+      readonly payload: { readonly stop_reason: StopReason; readonly usage: Usage }
+    }
+  | {
+      readonly type: 'TurnFailed'
+      readonly payload: {
+        readonly class: string
+        readonly retriable: boolean
+        readonly detail: string
+        readonly stop_reason: StopReason
+        readonly usage: Usage
+        readonly facts: Readonly<Record<string, unknown>>
+      }
+    }
+  | {
+      readonly type: 'TurnDeadLettered'
+      readonly payload: {
+        readonly attempts: number
+        readonly last_error: string
+        readonly usage: Usage
+      }
+    }
+
+export interface ToolReturn {
+  readonly step: number
+  readonly index: number
+  readonly tool_call_id: string
+  readonly status: 'success' | 'error'
+  /** What the model reads. */
+  readonly result: string
+  /** The code of a refusal. */
+  readonly code?: string
+  /** The block and version the call was judged at. */
+  readonly block?: {
+    readonly block_id: string
+    readonly version: number
+    readonly changed: boolean
+  }
+  /** Versions the model now knows in full, because this return told it everything up to them. */
+  readonly seen?: Seen
+}

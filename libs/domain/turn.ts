@@ -1,0 +1,249 @@
+import type { Recorded } from './event.js'
+import type {
+  HistoryWindow,
+  InputMessage,
+  ModelReply,
+  Seen,
+  StopReason,
+  ToolCall,
+  ToolReturn,
+  TurnEvent,
+  TurnOptions,
+  TurnSource,
+  Usage,
+} from './turn-events.js'
+
+export interface CallState extends ToolCall {
+  readonly index: number
+  readonly returned: ToolReturn | null
+}
+
+export interface StepState {
+  readonly step: number
+  readonly model: string
+  readonly seen: Seen
+  readonly agentVersion: number
+  readonly history: HistoryWindow
+  readonly contextHash: string
+  readonly requestedAt: string
+  readonly respondedAt: string | null
+  readonly reply: ModelReply | null
+  readonly usage: Usage | null
+  readonly retries: number
+  readonly calls: readonly CallState[]
+}
+
+export type TurnStatus = 'none' | 'queued' | 'running' | 'completed' | 'failed' | 'dead_lettered'
+
+/** The fold of a turn's stream: its journal. */
+export interface TurnState {
+  readonly id: string
+  readonly version: number
+  readonly agentId: string
+  readonly status: TurnStatus
+  readonly input: readonly InputMessage[]
+  readonly options: TurnOptions
+  readonly requestHash: string | null
+  readonly source: TurnSource
+  readonly epoch: number
+  readonly attempts: number
+  /** `TurnStarted` without a new step since: three of them and the turn is dead-lettered. */
+  readonly attemptsWithoutProgress: number
+  readonly steps: readonly StepState[]
+  readonly stopReason: StopReason | null
+  readonly failure: {
+    readonly class: string
+    readonly detail: string
+    readonly facts: object
+  } | null
+  readonly usage: Usage
+  readonly simulated: boolean
+  readonly queuedAt: string
+  readonly startedAt: string | null
+  readonly doneAt: string | null
+}
+
+/** Starts of a turn that may pass without a new recorded step. */
+export const ATTEMPTS_WITHOUT_PROGRESS_MAX = 3
+
+export const NO_USAGE: Usage = {
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  total_tokens: 0,
+  cached_input_tokens: 0,
+  reasoning_tokens: 0,
+}
+
+export const DEFAULT_OPTIONS: TurnOptions = {
+  max_steps: 50,
+  override_model: null,
+  override_system: null,
+  use_assistant_message: true,
+  assistant_message_tool_name: 'send_message',
+  assistant_message_tool_kwarg: 'message',
+  include_return_message_types: null,
+  background: false,
+}
+
+export function initialTurn(id: string): TurnState {
+  return {
+    id,
+    version: 0,
+    agentId: '',
+    status: 'none',
+    input: [],
+    options: DEFAULT_OPTIONS,
+    requestHash: null,
+    source: 'rest',
+    epoch: 0,
+    attempts: 0,
+    attemptsWithoutProgress: 0,
+    steps: [],
+    stopReason: null,
+    failure: null,
+    usage: NO_USAGE,
+    simulated: false,
+    queuedAt: '',
+    startedAt: null,
+    doneAt: null,
+  }
+}
+
+/** Checks no rule and never throws. */
+export function evolveTurn(before: TurnState, event: Recorded<TurnEvent>): TurnState {
+  const state = { ...before, version: event.version }
+  switch (event.type) {
+    case 'TurnQueued': {
+      const { agent_id: agentId, input, options, request_hash: requestHash, source } = event.payload
+      return {
+        ...state,
+        status: 'queued',
+        agentId,
+        input,
+        options,
+        requestHash,
+        source,
+        queuedAt: event.recordedAt,
+      }
+    }
+    case 'TurnStarted':
+      return {
+        ...state,
+        status: 'running',
+        epoch: event.payload.epoch,
+        attempts: event.payload.attempt,
+        attemptsWithoutProgress: before.attemptsWithoutProgress + 1,
+        startedAt: before.startedAt ?? event.recordedAt,
+      }
+    case 'ModelRequested':
+      return { ...state, steps: [...before.steps, requested(event)] }
+    case 'ModelResponded': {
+      const { response: reply, usage, simulated } = event.payload
+      return {
+        ...progressed(state),
+        steps: lastStep(before, (step) => ({
+          ...step,
+          reply,
+          usage,
+          respondedAt: event.recordedAt,
+        })),
+        usage: addUsage(before.usage, usage),
+        simulated: before.simulated || simulated === true,
+      }
+    }
+    case 'ModelRetryScheduled':
+      return {
+        ...state,
+        steps: lastStep(before, (step) => ({ ...step, retries: step.retries + 1 })),
+      }
+    case 'ToolCalled':
+      return { ...state, steps: lastStep(before, (step) => called(step, event)) }
+    case 'ToolReturned':
+      return {
+        ...progressed(state),
+        steps: lastStep(before, (step) => returned(step, event.payload)),
+      }
+    case 'TurnCompleted':
+      return {
+        ...state,
+        status: 'completed',
+        stopReason: event.payload.stop_reason,
+        doneAt: event.recordedAt,
+      }
+    case 'TurnFailed': {
+      const { class: failureClass, detail, facts, stop_reason: stopReason } = event.payload
+      const failure = { class: failureClass, detail, facts }
+      return { ...state, status: 'failed', stopReason, failure, doneAt: event.recordedAt }
+    }
+    case 'TurnDeadLettered': {
+      const failure = { class: 'Poison', detail: event.payload.last_error, facts: {} }
+      return {
+        ...state,
+        status: 'dead_lettered',
+        stopReason: 'error',
+        failure,
+        doneAt: event.recordedAt,
+      }
+    }
+    default:
+      return event satisfies never
+  }
+}
+
+function requested(event: Recorded<Extract<TurnEvent, { type: 'ModelRequested' }>>): StepState {
+  const {
+    step,
+    model,
+    seen,
+    agent_version: agentVersion,
+    history,
+    context_hash: contextHash,
+  } = event.payload
+  return {
+    step,
+    model,
+    seen,
+    agentVersion,
+    history,
+    contextHash,
+    requestedAt: event.recordedAt,
+    respondedAt: null,
+    reply: null,
+    usage: null,
+    retries: 0,
+    calls: [],
+  }
+}
+
+function called(step: StepState, event: Extract<TurnEvent, { type: 'ToolCalled' }>): StepState {
+  const { index, tool_call_id, name, args } = event.payload
+  return {
+    ...step,
+    calls: [...step.calls, { index, tool_call_id, name, arguments: args, returned: null }],
+  }
+}
+
+function returned(step: StepState, value: ToolReturn): StepState {
+  const calls = step.calls.map((call) =>
+    call.index === value.index ? { ...call, returned: value } : call,
+  )
+  return { ...step, calls }
+}
+
+function lastStep(state: TurnState, change: (step: StepState) => StepState): StepState[] {
+  return state.steps.map((step, i) => (i === state.steps.length - 1 ? change(step) : step))
+}
+
+function progressed(state: TurnState): TurnState {
+  return { ...state, attemptsWithoutProgress: 0 }
+}
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+    total_tokens: a.total_tokens + b.total_tokens,
+    cached_input_tokens: a.cached_input_tokens + b.cached_input_tokens,
+    reasoning_tokens: a.reasoning_tokens + b.reasoning_tokens,
+  }
+}

@@ -1,0 +1,189 @@
+import { KEYS, type Projected } from '#postgres/tables.js'
+import type { Plan } from './group.js'
+import type { StatementBuilder as Builder } from './statement-builder.js'
+
+/** Columns of each read model beside its key. */
+export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
+  blocks: [
+    'label',
+    'description',
+    'char_limit',
+    'read_only',
+    'tags',
+    'metadata',
+    'hidden',
+    'is_template',
+    'preserve_on_migration',
+    'project_id',
+    'template_name',
+    'deleted',
+    'created_at',
+    'created_by',
+  ],
+  agents: [
+    'name',
+    'tags',
+    'settings',
+    'tool_ids',
+    'hidden',
+    'project_id',
+    'deleted',
+    'created_at',
+    'created_by',
+  ],
+  attachments: ['label', 'place', 'attached_at'],
+  turns: [
+    'agent_id',
+    'status',
+    'source',
+    'request_hash',
+    'options',
+    'attempts_without_progress',
+    'step_count',
+    'stop_reason',
+    'failure',
+    'usage',
+    'simulated',
+    'queued_at',
+    'started_at',
+    'done_at',
+  ],
+  steps: [
+    'step_id',
+    'agent_id',
+    'kind',
+    'name',
+    'status',
+    'usage',
+    'stop_reason',
+    'error',
+    'created_at',
+    'done_at',
+  ],
+  messages: [
+    'agent_id',
+    'run_id',
+    'step_id',
+    'version',
+    'item',
+    'role',
+    'content',
+    'name',
+    'otid',
+    'sender_id',
+    'created_at',
+  ],
+}
+
+/** The mailbox hands out `seq`: in the order of the positions, since the events wait for the same lock. */
+export function mailboxes(b: Builder, plan: Plan, tenant: string): void {
+  const all = [...plan.mailboxes]
+  const opened = all.filter(([, box]) => box.open)
+  const moved = all.filter(([, box]) => !box.open)
+  const arrays = (boxes: typeof all): string =>
+    `${b.value(
+      boxes.map(([id]) => id),
+      'text[]',
+    )}, ${b.value(
+      boxes.map(([, x]) => x.queued),
+      'int[]',
+    )}, ${b.value(
+      boxes.map(([, x]) => x.ended),
+      'int[]',
+    )}`
+  if (opened.length > 0) {
+    b.part(
+      'open',
+      `opened as (
+  insert into mailboxes (tenant_id, agent_id, next_seq, pending)
+  select ${tenant}, q.agent_id, 1 + q.queued, q.queued - q.ended
+    from ok, unnest(${arrays(opened)}) q(agent_id, queued, ended)
+   order by q.agent_id
+  returning agent_id, 1::bigint as first_seq)`,
+    )
+  }
+  if (moved.length > 0) {
+    b.part(
+      'take',
+      `take as (
+  update mailboxes m set next_seq = m.next_seq + q.queued, pending = m.pending + q.queued - q.ended,
+         ready_at = case when q.queued > 0 and m.pending = 0 then clock_timestamp() else m.ready_at end
+    from ok, unnest(${arrays(moved)}) q(agent_id, queued, ended)
+   where m.tenant_id = ${tenant} and m.agent_id = q.agent_id
+  returning m.agent_id, m.next_seq - q.queued as first_seq)`,
+    )
+  }
+}
+
+/** Rows of read models; each occurs once, in its final state. */
+export function rows(b: Builder, plan: Plan, tenant: string): void {
+  const queued = new Map<string, number>()
+  const perAgent = new Map<string, number>()
+  const put = new Map<string, object[]>()
+  const removed = new Map<string, object[]>()
+  const add = (to: Map<string, object[]>, key: string, row: object): void =>
+    void to.set(key, [...(to.get(key) ?? []), row])
+  for (const runId of plan.queued) queued.set(runId, 0)
+  for (const change of plan.rows.values()) {
+    if ('mailbox' in change) continue
+    if ('remove' in change) add(removed, change.table, change.remove)
+    else if (change.table === 'turns' && queued.has(change.put.run_id)) {
+      const seq = perAgent.get(change.put.agent_id) ?? 0
+      perAgent.set(change.put.agent_id, seq + 1)
+      add(put, 'queued turns', { ...change.put, seq })
+    } else add(put, change.table, change.put)
+  }
+  for (const [table, all] of put) {
+    if (table === 'queued turns') queueTurns(b, all, tenant)
+    else if (table === 'turns') updateTurns(b, all, tenant)
+    else upsert(b, table as keyof Projected, all)
+  }
+  for (const [table, all] of removed) remove(b, table as keyof Projected, all, tenant)
+}
+
+function upsert(b: Builder, table: keyof Projected, all: readonly object[]): void {
+  const keys = ['tenant_id', ...KEYS[table]]
+  const columns = [...keys, ...COLUMNS[table]]
+  b.part(
+    `put ${table}`,
+    `${table}_put as (
+  insert into ${table} (${columns.join(', ')})
+  select ${columns.map((c) => `r.${c}`).join(', ')}
+    from ok, json_populate_recordset(null::${table}, ${b.value(JSON.stringify(all), 'json')}) r
+  on conflict (${keys.join(', ')}) do update set ${COLUMNS[table].map((c) => `${c} = excluded.${c}`).join(', ')})`,
+  )
+}
+
+function queueTurns(b: Builder, all: readonly object[], tenant: string): void {
+  const columns = ['run_id', ...COLUMNS.turns]
+  const from = ['open', 'take']
+    .filter((part) => b.parts.includes(part))
+    .map((part) => `select agent_id, first_seq from ${part === 'open' ? 'opened' : 'take'}`)
+  b.part(
+    `queue turns ${from.length}`,
+    `turns_queued as (
+  insert into turns (tenant_id, seq, ${columns.join(', ')})
+  select ${tenant}, taken.first_seq + r.seq, ${columns.map((c) => `r.${c}`).join(', ')}
+    from ok, json_populate_recordset(null::turns, ${b.value(JSON.stringify(all), 'json')}) r
+    join (${from.join(' union all ')}) taken using (agent_id))`.replace('r.agent_id', 'agent_id'),
+  )
+}
+
+function updateTurns(b: Builder, all: readonly object[], tenant: string): void {
+  b.part(
+    'put turns',
+    `turns_put as (
+  update turns t set ${COLUMNS.turns.map((c) => `${c} = r.${c}`).join(', ')}
+    from ok, json_populate_recordset(null::turns, ${b.value(JSON.stringify(all), 'json')}) r
+   where t.tenant_id = ${tenant} and t.run_id = r.run_id)`,
+  )
+}
+
+function remove(b: Builder, table: keyof Projected, all: readonly object[], tenant: string): void {
+  b.part(
+    `remove ${table}`,
+    `${table}_removed as (
+  delete from ${table} t using ok, json_populate_recordset(null::${table}, ${b.value(JSON.stringify(all), 'json')}) r
+   where t.tenant_id = ${tenant} and ${KEYS[table].map((k) => `t.${k} = r.${k}`).join(' and ')})`,
+  )
+}

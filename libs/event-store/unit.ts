@@ -1,0 +1,84 @@
+import type { Actor, Correlation } from '#domain/actor.js'
+import type { AgentState } from '#domain/agent.js'
+import type { BlockState } from '#domain/block.js'
+import type { Rejection } from '#domain/errors.js'
+import type { Recorded } from '#domain/event.js'
+import type { AnyEvent, AnyState, Append } from '#domain/streams.js'
+import type { TurnState } from '#domain/turn.js'
+import type { Projected } from '#postgres/tables.js'
+
+/** The folded states a unit decides on, at the versions its commit will confirm. */
+export interface States {
+  /** True for a stream the unit has named or asked for. */
+  has(streamId: string): boolean
+  block(blockId: string): BlockState
+  agent(agentId: string): AgentState
+  turn(runId: string): TurnState
+}
+
+/**
+ * What a unit decides. `needs` asks for further streams: they are loaded and the unit is decided
+ * again. `result` is plain JSON: it is stored, and a retry with the same command id gets it again.
+ */
+export type Decision<T> =
+  | { readonly needs: readonly string[] }
+  | { readonly rejection: Rejection }
+  | { readonly appends: readonly Append[]; readonly result: T }
+
+/** All or nothing: the events of one or several streams, the rows that follow from them, and the answer. */
+export interface Unit<T> {
+  readonly tenantId: string
+  /** The first one is what the unit is about: its refusals are listed there. */
+  readonly streams: readonly string[]
+  readonly actor: Actor
+  readonly correlation?: Correlation | null
+  /** Every write of a turn: nothing is written once somebody else has claimed the agent. */
+  readonly fence?: { readonly agentId: string; readonly epoch: number }
+  /** A caller's id, with a fingerprint of what it asked: applied once, for ever. Otherwise one is minted. */
+  readonly command?: { readonly id: string; readonly fingerprint: Buffer }
+  /**
+   * Pure. Called again on newer states whenever a stream moved before the commit.
+   *
+   * @param now the events' time, UTC ISO-8601 with milliseconds and Z.
+   */
+  decide(states: States, now: string): Decision<T>
+}
+
+export type Verdict<T> =
+  | {
+      readonly status: 'ok'
+      readonly result: T
+      /** True when this is the stored answer of an earlier attempt. */
+      readonly replayed: boolean
+      readonly events: readonly StreamEvent[]
+    }
+  | { readonly status: 'rejected'; readonly rejection: Rejection; readonly replayed: boolean }
+  | { readonly status: 'fenced' }
+
+/** An event with the stream it stands in. */
+export type StreamEvent = Recorded<AnyEvent> & {
+  readonly tenantId: string
+  readonly streamId: string
+}
+
+/** A change of a read model, or of a mailbox, that an event causes. */
+export type RowChange =
+  | { [T in keyof Projected]: { readonly table: T; readonly put: Projected[T] } }[keyof Projected]
+  | {
+      [T in keyof Projected]: {
+        readonly table: T
+        readonly remove: Partial<Projected[T]> & { tenant_id: string }
+      }
+    }[keyof Projected]
+  | { readonly mailbox: 'open' | 'ended'; readonly agentId: string }
+  | { readonly mailbox: 'queued'; readonly agentId: string; readonly runId: string }
+
+/**
+ * The rows that follow from one event: a pure function of the event and the states before and after
+ * it, so that a commit and a rebuild write the same.
+ */
+export type Project = (
+  event: StreamEvent,
+  before: AnyState,
+  after: AnyState,
+) => readonly RowChange[]

@@ -1,0 +1,84 @@
+import pg from 'pg'
+import { APPLICATION_ROLE } from './database.js'
+
+/** At most one hint in so many milliseconds from one process, the first at once. */
+const THROTTLE_MS = 5
+const RECONNECT_MS = 500
+/** Ids of one NOTIFY: its payload holds 8,000 bytes. */
+const IDS_MAX = 150
+
+/**
+ * Tells other processes which ids have news, after the commit and off its path: NOTIFY inside a
+ * writing transaction would serialise every commit. A lost hint costs a sweep, nothing else.
+ */
+export class Hints {
+  readonly #ids = new Set<string>()
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly channel: string,
+  ) {}
+
+  send(id: string): void {
+    this.#ids.add(id)
+    if (this.#timer) return
+    this.#flush()
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.#flush()
+    }, THROTTLE_MS)
+  }
+
+  #flush(): void {
+    const ids = [...this.#ids].slice(0, IDS_MAX)
+    if (ids.length === 0) return
+    for (const id of ids) this.#ids.delete(id)
+    this.pool.query('select pg_notify($1, $2)', [this.channel, ids.join(' ')]).catch(() => {})
+  }
+}
+
+/** Hears hints on a connection of its own, which it opens again whenever it breaks. */
+export class HintListener {
+  #client: pg.Client | null = null
+  #closed = false
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(
+    private readonly url: string,
+    private readonly channel: string,
+    private readonly onIds: (ids: string[]) => void,
+  ) {}
+
+  async open(): Promise<void> {
+    if (this.#closed) return
+    const client = new pg.Client({
+      connectionString: this.url,
+      keepAlive: true,
+      options: `-c role=${APPLICATION_ROLE}`,
+    })
+    this.#client = client
+    client.on('error', () => this.#reopen(client))
+    client.on('end', () => this.#reopen(client))
+    client.on('notification', ({ payload }) => this.onIds(payload ? payload.split(' ') : []))
+    try {
+      await client.connect()
+      await client.query(`listen ${client.escapeIdentifier(this.channel)}`)
+    } catch {
+      this.#reopen(client)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#timer) clearTimeout(this.#timer)
+    await this.#client?.end().catch(() => {})
+  }
+
+  #reopen(broken: pg.Client): void {
+    if (this.#client !== broken || this.#closed) return
+    this.#client = null
+    broken.end().catch(() => {})
+    this.#timer = setTimeout(() => void this.open(), RECONNECT_MS)
+  }
+}

@@ -1,0 +1,87 @@
+import { sql } from 'kysely'
+import { type BlockQueryRow, type BlockView, blockRows, blockViews } from './blocks.js'
+import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
+import type { Reads } from './reads.js'
+
+/** The blocks of each agent in the order of attachment, which is that of the prompt. */
+export async function blocksOfAgents(
+  reads: Reads,
+  tenantId: string,
+  agentIds: readonly string[],
+): Promise<Map<string, BlockView[]>> {
+  if (agentIds.length === 0) return new Map()
+  const rows = await attachedRows(reads, tenantId)
+    .where('a.agent_id', 'in', agentIds)
+    .orderBy('a.place')
+    .execute()
+  // A shared block stands in several rows: its text is read once.
+  const shared = new Map<string, BlockQueryRow>(rows.map((row) => [row.block_id, row]))
+  const views = await blockViews(reads, tenantId, [...shared.values()])
+  const blocks = new Map(views.map((view) => [view.id, view]))
+  const byAgent = new Map<string, BlockView[]>(agentIds.map((id) => [id, []]))
+  for (const row of rows) byAgent.get(row.agent_id)?.push(blocks.get(row.block_id) as BlockView)
+  return byAgent
+}
+
+/** An agent's blocks by the order of attachment; cursors are block ids. */
+export function listBlocksOfAgent(
+  reads: Reads,
+  tenantId: string,
+  agentId: string,
+  page: PageRequest,
+): Promise<Listed<BlockView>> {
+  return readPage(
+    page,
+    [sql.ref('a.place')],
+    (cursor) => sortKey(reads, tenantId, agentId, cursor),
+    async ({ within, orderBy, limit }) => {
+      const rows = await attachedRows(reads, tenantId)
+        .where('a.agent_id', '=', agentId)
+        .where(within)
+        .orderBy(orderBy)
+        .limit(limit)
+        .execute()
+      return blockViews(reads, tenantId, rows)
+    },
+  )
+}
+
+/** The block an agent has under a label: labels are unique on one agent. */
+export async function blockOfAgent(
+  reads: Reads,
+  tenantId: string,
+  agentId: string,
+  label: string,
+): Promise<BlockView | null> {
+  const rows = await attachedRows(reads, tenantId)
+    .where('a.agent_id', '=', agentId)
+    .where('a.label', '=', label)
+    .execute()
+  const [block] = await blockViews(reads, tenantId, rows)
+  return block ?? null
+}
+
+function attachedRows(reads: Reads, tenantId: string) {
+  return blockRows(reads.db, tenantId)
+    .innerJoin('attachments as a', (join) =>
+      join.onRef('a.tenant_id', '=', 'b.tenant_id').onRef('a.block_id', '=', 'b.block_id'),
+    )
+    .select('a.agent_id')
+}
+
+/** The place is the agent's version at the attachment: no two blocks of an agent share one. */
+async function sortKey(
+  { db }: Reads,
+  tenantId: string,
+  agentId: string,
+  blockId: string,
+): Promise<SortKey | undefined> {
+  const row = await db
+    .selectFrom('attachments')
+    .select('place')
+    .where('tenant_id', '=', tenantId)
+    .where('agent_id', '=', agentId)
+    .where('block_id', '=', blockId)
+    .executeTakeFirst()
+  return row && [row.place]
+}

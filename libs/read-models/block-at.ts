@@ -1,0 +1,60 @@
+import type { Actor } from '#domain/actor.js'
+import type { BlockState } from '#domain/block.js'
+import { foldStream, type Queryable, readStream } from '#event-store/stream-reader.js'
+import type { BlockView } from './blocks.js'
+
+/** The block as it stood at a version, or the version it has reached when that is lower. */
+export type BlockAt = { readonly block: BlockView } | { readonly head: number }
+
+/**
+ * Folds a block up to `version` (1 or more), from the newest snapshot at or below it. History stays
+ * readable after the block was deleted: at the version of the deletion stands its last text.
+ *
+ * @returns null when there never was such a block
+ */
+export async function blockAtVersion(
+  pool: Queryable,
+  tenantId: string,
+  blockId: string,
+  version: number,
+): Promise<BlockAt | null> {
+  const stream = await foldStream(pool, tenantId, blockId, version)
+  if (stream.version === 0) return null
+  if (stream.version < version) return { head: stream.version }
+  const page = { after: version - 1, limit: 1, order: 'asc' } as const
+  const [event] = await readStream(pool, tenantId, blockId, page)
+  if (!event) throw new Error(`version ${version} of ${blockId} was folded but cannot be read`)
+  const state = stream.state as BlockState
+  return {
+    block: {
+      id: blockId,
+      version,
+      value: state.value,
+      settings: state.settings,
+      deleted: state.deleted,
+      createdAt: new Date(state.createdAt),
+      createdBy: state.createdBy as Actor,
+      updatedAt: new Date(event.recordedAt),
+      updatedBy: event.actor,
+    },
+  }
+}
+
+/**
+ * The version a block had at a moment.
+ *
+ * @returns 0 before its creation, and for an id that no block ever had
+ */
+export async function versionAt(
+  pool: Queryable,
+  tenantId: string,
+  blockId: string,
+  at: Date,
+): Promise<number> {
+  const { rows } = await pool.query<{ version: number }>(
+    `select coalesce(max(version), 0) as version from events
+      where tenant_id = $1 and stream_id = $2 and recorded_at <= $3`,
+    [tenantId, blockId, at.toISOString()],
+  )
+  return rows[0]?.version ?? 0
+}

@@ -1,0 +1,102 @@
+import type { AgentState } from '#domain/agent.js'
+import type { TurnState } from '#domain/turn.js'
+import type { RowChange, StreamEvent } from '#event-store/unit.js'
+import type { MessageRow } from '#postgres/tables.js'
+import { derivedId, derivedUuid, stepId } from './derived-id.js'
+
+/** The prompt's own text stands first among an agent's messages. */
+export function systemMessage(event: StreamEvent, agent: AgentState): MessageRow {
+  const id = derivedId('message', event.tenantId, agent.id, 'system')
+  return {
+    tenant_id: event.tenantId,
+    message_id: id,
+    agent_id: agent.id,
+    run_id: null,
+    step_id: null,
+    version: 0,
+    item: 0,
+    role: 'system',
+    content: { content: agent.settings.system },
+    name: null,
+    otid: derivedUuid(id),
+    sender_id: null,
+    created_at: agent.createdAt,
+  }
+}
+
+export function inputMessages(event: Extract<StreamEvent, { type: 'TurnQueued' }>): RowChange[] {
+  return event.payload.input.map((message, item): RowChange => {
+    const id = derivedId('message', event.tenantId, event.streamId, 0, item)
+    const put: MessageRow = {
+      tenant_id: event.tenantId,
+      message_id: id,
+      agent_id: event.payload.agent_id,
+      run_id: event.streamId,
+      step_id: null,
+      version: event.version,
+      item,
+      role: message.role,
+      content: { content: message.content },
+      name: message.name,
+      otid: message.otid ?? derivedUuid(id),
+      sender_id: message.sender_id,
+      created_at: event.recordedAt,
+    }
+    return { table: 'messages', put }
+  })
+}
+
+export function replyMessage(
+  event: Extract<StreamEvent, { type: 'ModelResponded' }>,
+  state: TurnState,
+): RowChange {
+  const { content, reasoning, tool_calls } = event.payload.response
+  return stored(event, state, event.payload.step, 0, 'assistant', {
+    content,
+    reasoning,
+    tool_calls,
+  })
+}
+
+export function returnMessage(
+  event: Extract<StreamEvent, { type: 'ToolReturned' }>,
+  state: TurnState,
+): RowChange {
+  const { step, index, tool_call_id, status, result } = event.payload
+  const call = state.steps.find((s) => s.step === step)?.calls.find((c) => c.index === index)
+  return stored(event, state, step, index + 1, 'tool', {
+    tool_call_id,
+    name: call?.name ?? '',
+    status,
+    result,
+  })
+}
+
+function stored(
+  event: StreamEvent,
+  state: TurnState,
+  step: number,
+  item: number,
+  role: MessageRow['role'],
+  content: MessageRow['content'],
+): RowChange {
+  const id = derivedId('message', event.tenantId, state.id, step, item)
+  return {
+    table: 'messages',
+    put: {
+      tenant_id: event.tenantId,
+      message_id: id,
+      agent_id: state.agentId,
+      run_id: state.id,
+      step_id: stepId(event.tenantId, state.id, step),
+      version: event.version,
+      item,
+      role,
+      content,
+      name: null,
+      otid: derivedUuid(id),
+      sender_id: null,
+      created_at: event.recordedAt,
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import type { AgentState } from '#domain/agent.js'
+import type { BlockState } from '#domain/block.js'
+import type { AnyState } from '#domain/streams.js'
+import type { TurnState } from '#domain/turn.js'
+import type { RowChange, StreamEvent } from '#event-store/unit.js'
+import { agentRow } from './agent-row.js'
+import { attachmentRow } from './attachment-row.js'
+import { blockRow } from './block-row.js'
+import { inputMessages, replyMessage, returnMessage, systemMessage } from './message-rows.js'
+import { stepRows } from './step-rows.js'
+import { turnRow } from './turn-row.js'
+
+/**
+ * The rows that follow from one event: written in its commit, and the same again by a rebuild. A text
+ * edit changes none.
+ */
+export function project(event: StreamEvent, before: AnyState, after: AnyState): RowChange[] {
+  switch (event.type) {
+    case 'BlockCreated':
+    case 'BlockConfigured':
+    case 'BlockDeleted':
+      return [{ table: 'blocks', put: blockRow(event, after as BlockState) }]
+    case 'TextInserted':
+    case 'TextReplaced':
+    case 'BlockRethought':
+    case 'AgentAttached':
+    case 'AgentDetached':
+      return []
+    case 'AgentCreated':
+      return [
+        { table: 'agents', put: agentRow(event, after as AgentState) },
+        { table: 'messages', put: systemMessage(event, after as AgentState) },
+        { mailbox: 'open', agentId: event.streamId },
+      ]
+    case 'AgentConfigured':
+      return [
+        { table: 'agents', put: agentRow(event, after as AgentState) },
+        ...(event.payload.system
+          ? [{ table: 'messages' as const, put: systemMessage(event, after as AgentState) }]
+          : []),
+      ]
+    case 'ToolAttached':
+    case 'ToolDetached':
+    case 'AgentDeleted':
+      return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
+    case 'BlockAttached':
+    case 'BlockRelabelled':
+    case 'BlockDetached':
+      return attachmentRow(event, before as AgentState)
+    default:
+      return ofTurn(event, after as TurnState)
+  }
+}
+
+type TurnStreamEvent = Exclude<
+  StreamEvent,
+  { type: `Block${string}` | `Agent${string}` | `Tool${'Attached' | 'Detached'}` | `Text${string}` }
+>
+
+function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
+  const turn: RowChange = { table: 'turns', put: turnRow(event.tenantId, after) }
+  const { agentId } = after
+  switch (event.type) {
+    case 'TurnQueued':
+      return [turn, { mailbox: 'queued', agentId, runId: after.id }, ...inputMessages(event)]
+    case 'TurnStarted':
+      return [turn]
+    case 'ModelRetryScheduled':
+      return []
+    case 'ModelRequested':
+    case 'ToolCalled':
+      return [turn, ...stepRows(event, after)]
+    case 'ModelResponded':
+      return [turn, ...stepRows(event, after), replyMessage(event, after)]
+    case 'ToolReturned':
+      return [turn, ...stepRows(event, after), returnMessage(event, after)]
+    case 'TurnCompleted':
+    case 'TurnFailed':
+    case 'TurnDeadLettered':
+      return [turn, ...stepRows(event, after), { mailbox: 'ended', agentId }]
+  }
+}

@@ -1,0 +1,56 @@
+import { type Selectable, sql } from 'kysely'
+import type { Database } from '#postgres/database.js'
+import type { Tables } from '#postgres/tables.js'
+import { type Listed, type PageRequest, readPage } from './listing.js'
+
+/** A turn as lists and waiters read it; the wire calls it a run. */
+export type RunRow = Selectable<Tables['turns']>
+
+/** What a list of runs may be narrowed to; an absent member narrows nothing. */
+export interface RunFilter {
+  readonly agentIds?: readonly string[]
+  /** The turn's own words: queued, running, completed, failed, dead_lettered. */
+  readonly statuses?: readonly string[]
+  readonly background?: boolean
+  readonly stopReason?: string
+}
+
+export async function getRun(
+  db: Database,
+  tenantId: string,
+  runId: string,
+): Promise<RunRow | null> {
+  const row = await runs(db, tenantId, {}).where('run_id', '=', runId).executeTakeFirst()
+  return row ?? null
+}
+
+/** By the time at which the run was queued, then id. */
+export function listRuns(
+  db: Database,
+  tenantId: string,
+  filter: RunFilter,
+  page: PageRequest,
+): Promise<Listed<RunRow>> {
+  return readPage(
+    page,
+    [sql.ref('queued_at'), sql.ref('run_id')],
+    async (cursor) => {
+      const row = await getRun(db, tenantId, cursor)
+      return row ? [row.queued_at, row.run_id] : undefined
+    },
+    ({ within, orderBy, limit }) =>
+      runs(db, tenantId, filter).where(within).orderBy(orderBy).limit(limit).execute(),
+  )
+}
+
+function runs(db: Database, tenantId: string, filter: RunFilter) {
+  const { agentIds, statuses, background, stopReason } = filter
+  let query = db.selectFrom('turns').selectAll().where('tenant_id', '=', tenantId)
+  if (agentIds) query = query.where(sql<boolean>`agent_id = any(${[...agentIds]})`)
+  if (statuses) query = query.where(sql<boolean>`status = any(${[...statuses]})`)
+  if (background !== undefined) {
+    query = query.where(sql<boolean>`(options->>'background')::boolean = ${background}`)
+  }
+  if (stopReason !== undefined) query = query.where(sql<boolean>`stop_reason = ${stopReason}`)
+  return query
+}

@@ -1,0 +1,125 @@
+import type { Queryable } from '#event-store/stream-reader.js'
+
+/** Seconds a worker is trusted without a sign of life; renewed every 3 s. By the database's clock. */
+export const LEASE_SECONDS = 10
+export const LEASE_RENEWAL_MS = 3_000
+
+export interface Claim {
+  readonly tenantId: string
+  readonly agentId: string
+  readonly epoch: number
+}
+
+const OWNER_IS_GONE = `(m.owner is null or not exists (
+      select from workers w where w.worker_id = m.owner and w.lease_until > clock_timestamp()))`
+
+/**
+ * Takes an agent's mailbox: its epoch rises, so whoever had it before writes nothing more. A plain
+ * UPDATE that waits, since an intake holds this very row for the length of a commit.
+ *
+ * @returns null when nothing waits there, it is not time yet, or a living worker has it.
+ */
+export async function claimMailbox(
+  db: Queryable,
+  tenantId: string,
+  agentId: string,
+  workerId: string,
+): Promise<Claim | null> {
+  const { rows } = await db.query<{ epoch: string }>({
+    name: 'claim-mailbox',
+    text: `update mailboxes m set epoch = m.epoch + 1, owner = $3
+            where m.tenant_id = $1 and m.agent_id = $2 and m.pending > 0
+              and (m.not_before is null or m.not_before <= clock_timestamp())
+              and ${OWNER_IS_GONE}
+        returning m.epoch`,
+    values: [tenantId, agentId, workerId],
+  })
+  const row = rows[0]
+  return row ? { tenantId, agentId, epoch: Number(row.epoch) } : null
+}
+
+/** Gives the mailbox back; nothing happens if somebody else has claimed it. Answers what still waits. */
+export async function releaseMailbox(db: Queryable, claim: Claim): Promise<number> {
+  const { rows } = await db.query<{ pending: number }>({
+    name: 'release-mailbox',
+    text: `update mailboxes set owner = null, ready_at = clock_timestamp()
+            where tenant_id = $1 and agent_id = $2 and epoch = $3
+        returning pending`,
+    values: [claim.tenantId, claim.agentId, claim.epoch],
+  })
+  return rows[0]?.pending ?? 0
+}
+
+export interface WaitingTurn {
+  readonly runId: string
+  readonly seq: number
+}
+
+/** The agent's oldest turn that has not ended. */
+export async function nextTurn(
+  db: Queryable,
+  tenantId: string,
+  agentId: string,
+): Promise<WaitingTurn | null> {
+  const { rows } = await db.query<{ run_id: string; seq: string }>({
+    name: 'next-turn',
+    text: `select run_id, seq from turns
+            where tenant_id = $1 and agent_id = $2 and status in ('queued', 'running')
+            order by seq limit 1`,
+    values: [tenantId, agentId],
+  })
+  const row = rows[0]
+  return row ? { runId: row.run_id, seq: Number(row.seq) } : null
+}
+
+/** Says that a worker lives, for the next 10 s. */
+export async function renewLease(db: Queryable, workerId: string): Promise<void> {
+  await db.query({
+    name: 'renew-lease',
+    text: `insert into workers (worker_id, lease_until)
+           values ($1, clock_timestamp() + make_interval(secs => $2))
+      on conflict (worker_id) do update set lease_until = excluded.lease_until`,
+    values: [workerId, LEASE_SECONDS],
+  })
+}
+
+/** Frees every mailbox of a worker at once. */
+export async function endLease(db: Queryable, workerId: string): Promise<void> {
+  await db.query('delete from workers where worker_id = $1', [workerId])
+}
+
+export interface AbandonedMailbox {
+  readonly tenantId: string
+  readonly agentId: string
+  readonly epoch: number
+  /** Of the database's clock: many sweepers of one second name one job. */
+  readonly second: number
+}
+
+/** Mailboxes where something waits and nobody living is at it: to be rung for. */
+export async function abandonedMailboxes(
+  db: Queryable,
+  limit: number,
+): Promise<AbandonedMailbox[]> {
+  const { rows } = await db.query<{
+    tenant_id: string
+    agent_id: string
+    epoch: string
+    second: string
+  }>({
+    name: 'abandoned-mailboxes',
+    text: `select m.tenant_id, m.agent_id, m.epoch, floor(extract(epoch from clock_timestamp()))::bigint as second
+             from mailboxes m
+            where m.pending > 0 and m.ready_at < clock_timestamp() - interval '500 milliseconds'
+              and (m.not_before is null or m.not_before <= clock_timestamp())
+              and ${OWNER_IS_GONE}
+            order by m.ready_at limit $1`,
+    values: [limit],
+  })
+  return rows.map((row) => ({
+    tenantId: row.tenant_id,
+    agentId: row.agent_id,
+    epoch: Number(row.epoch),
+    second: Number(row.second),
+  }))
+}

@@ -1,0 +1,162 @@
+/**
+ * What a turn needs from the outside. Each port has a real implementation and a scripted one in
+ * `libs/adapters`; both run the same contract suite.
+ */
+
+/** A message in the order the model reads it: OpenAI's chat shape, the one every compatible server takes. */
+export type ModelMessage =
+  | { readonly role: 'system' | 'user'; readonly content: string; readonly name?: string }
+  | {
+      readonly role: 'assistant'
+      readonly content: string | null
+      readonly tool_calls?: readonly ModelToolCall[]
+    }
+  | { readonly role: 'tool'; readonly tool_call_id: string; readonly content: string }
+
+/** `arguments` is the text the model wrote: usually JSON, not always. */
+export interface ModelToolCall {
+  readonly id: string
+  readonly name: string
+  readonly arguments: string
+}
+
+export interface ModelTool {
+  readonly name: string
+  readonly description: string
+  /** JSON Schema of the arguments object. */
+  readonly parameters: Readonly<Record<string, unknown>>
+}
+
+export interface ModelRequest {
+  /** `provider/model`, e.g. `openai/gpt-4o-mini`. */
+  readonly model: string
+  readonly messages: readonly ModelMessage[]
+  readonly tools: readonly ModelTool[]
+  readonly maxOutputTokens?: number
+  readonly temperature?: number
+  readonly parallelToolCalls?: boolean
+}
+
+export interface ModelUsage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly total_tokens: number
+  readonly cached_input_tokens: number
+  readonly reasoning_tokens: number
+  /** True when the provider sent no usage and the counts are estimates. */
+  readonly estimated?: boolean
+}
+
+export interface ModelResponse {
+  /** Text for the user, without NUL and lone surrogates (`repaired` says whether any were removed). */
+  readonly content: string | null
+  readonly reasoning: string | null
+  readonly toolCalls: readonly ModelToolCall[]
+  readonly finishReason: 'stop' | 'tool_calls' | 'length' | 'content_filter'
+  readonly usage: ModelUsage
+  readonly providerResponseId: string | null
+  readonly simulated: boolean
+  readonly repaired: boolean
+}
+
+/** Failure classes of a model call: the first three may be tried again. */
+export type ModelFailureClass =
+  | 'Provider.RateLimited'
+  | 'Provider.Overloaded'
+  | 'Provider.Timeout'
+  | 'Provider.Refused'
+  | 'Provider.BadRequest'
+  | 'ContextOverflow'
+
+export class ModelFailure extends Error {
+  constructor(
+    readonly failureClass: ModelFailureClass,
+    message: string,
+    readonly detail: {
+      readonly provider: string
+      readonly upstreamStatus: number | null
+      readonly retryAfterMs: number | null
+    },
+  ) {
+    super(message)
+    this.name = 'ModelFailure'
+  }
+
+  get retriable(): boolean {
+    return (
+      this.failureClass === 'Provider.RateLimited' ||
+      this.failureClass === 'Provider.Overloaded' ||
+      this.failureClass === 'Provider.Timeout'
+    )
+  }
+}
+
+export interface ModelDescription {
+  /** `provider/model`. */
+  readonly handle: string
+  readonly provider: string
+  readonly name: string
+  /** Tokens. */
+  readonly contextWindow: number
+  readonly simulated: boolean
+}
+
+export interface Model {
+  /** Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason. */
+  respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse>
+  list(signal: AbortSignal): Promise<readonly ModelDescription[]>
+}
+
+export interface SearchQuery {
+  readonly query: string
+  /** 1 to 100. */
+  readonly numResults: number
+  readonly category?: string
+  readonly includeText: boolean
+  readonly includeDomains?: readonly string[]
+  readonly excludeDomains?: readonly string[]
+  readonly startPublishedDate?: string
+  readonly endPublishedDate?: string
+  readonly userLocation?: string
+}
+
+export interface SearchResult {
+  readonly title: string | null
+  readonly url: string
+  readonly published_date: string | null
+  readonly author: string | null
+  readonly text?: string
+  readonly highlights?: readonly string[]
+  readonly summary?: string
+}
+
+export interface SearchResults {
+  readonly results: readonly SearchResult[]
+  readonly simulated: boolean
+}
+
+/** The web cannot be searched: no key, or the provider failed. The message is for the model. */
+export class SearchFailure extends Error {
+  constructor(
+    readonly reason: 'no_key' | 'provider',
+    message: string,
+  ) {
+    super(message)
+    this.name = 'SearchFailure'
+  }
+}
+
+export interface Search {
+  /** `apiKey` is the agent's own key (its secrets); without it the server's is used. Throws `SearchFailure`. */
+  search(
+    query: SearchQuery,
+    options: { apiKey?: string; signal: AbortSignal },
+  ): Promise<SearchResults>
+}
+
+/** Rings after a commit: a lost ring costs at most a second, the sweeper rings again. Never throws. */
+export interface Doorbell {
+  ring(tenantId: string, agentId: string): Promise<void>
+  /** For an agent whose owner died: steps around a dead job that still holds the deduplication key. */
+  ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void>
+}

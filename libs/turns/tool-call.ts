@@ -1,0 +1,86 @@
+import type { BlockEdit, BlockJudgement, ToolReturnText } from '#commands/run-tool-step.js'
+import type { AgentState } from '#domain/agent.js'
+import { isMemoryTool, readMemoryCall } from './memory-tools.js'
+import { READ_TOOLS, type ReadToolContext } from './read-tools.js'
+import { blockReturn } from './tool-return.js'
+
+/** A tool call made ready: with its edit for the commit, or its return already known. */
+export interface PreparedCall {
+  readonly edit: BlockEdit | null
+  readonly describe: (judgement: BlockJudgement | null) => ToolReturnText
+}
+
+/**
+ * Makes a call ready. Tools that read run here; an edit is only named, the block judges it at the
+ * commit. Nothing here throws because of what a model wrote: the model is told instead.
+ *
+ * @param agent the agent as it is now: which blocks it has under which labels, and which tools.
+ */
+export async function prepareCall(
+  call: { readonly name: string; readonly arguments: string },
+  agent: AgentState,
+  context: ReadToolContext,
+): Promise<PreparedCall> {
+  const { name } = call
+  if (!agent.tools.some((tool) => tool.name === name)) {
+    const names = agent.tools.map((tool) => tool.name).join(', ')
+    return failed('tool_not_found', `There is no tool ${name} here. Available tools: ${names}.`)
+  }
+  const args = parseArguments(call.arguments)
+  if (args === undefined) {
+    return failed(
+      'invalid_argument',
+      `The arguments of ${name} are not a JSON object. Next: call it again with valid JSON.`,
+    )
+  }
+  if (isMemoryTool(name)) return prepareEdit(name, args, agent)
+  const run = READ_TOOLS[name]
+  if (!run) {
+    return failed(
+      'tool_not_runnable',
+      `The tool ${name} is registered here but cannot be run. Next: go on without it.`,
+    )
+  }
+  const returned = await run(args, context)
+  return { edit: null, describe: () => returned }
+}
+
+function prepareEdit(
+  name: Parameters<typeof readMemoryCall>[0],
+  args: object,
+  agent: AgentState,
+): PreparedCall {
+  const read = readMemoryCall(name, args)
+  if (!read.ok)
+    return failed('invalid_argument', `The arguments of ${name} do not fit: ${read.fault}`)
+  const block = agent.blocks.find((b) => b.label === read.label)
+  if (!block) {
+    const labels = agent.blocks.map((b) => b.label).join(', ')
+    return failed(
+      'block_not_found',
+      `Block field ${read.label} does not exist (available sections = ${labels})`,
+    )
+  }
+  return {
+    edit: { blockId: block.id, command: read.command },
+    describe: (judgement) => {
+      if (!judgement) throw new Error('an edit was not judged')
+      return blockReturn(name, block.id, judgement)
+    },
+  }
+}
+
+function failed(code: string, result: string): PreparedCall {
+  return { edit: null, describe: () => ({ status: 'error', result, code }) }
+}
+
+/** Models leave the arguments of a call without parameters empty. */
+function parseArguments(text: string): object | undefined {
+  if (text.trim() === '') return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,187 @@
+import { createHmac } from 'node:crypto'
+import type { AgentState } from '#domain/agent.js'
+import type { BlockState } from '#domain/block.js'
+import type { StepState, TurnState } from '#domain/turn.js'
+import type { HistoryWindow, Seen } from '#domain/turn-events.js'
+import type { RequestedPayload } from '#domain/turn-steps.js'
+import { foldStream, foldStreams, type Queryable } from '#event-store/stream-reader.js'
+import type { Database } from '#postgres/database.js'
+import { pastMessages } from '#read-models/conversation.js'
+import { toolsByIds } from '#read-models/tools.js'
+import { type CompiledPrompt, fitHistory, fixedTokens, modelMessages } from './context.js'
+import type { ModelRequest, ModelTool } from './ports.js'
+import { compilePrompt } from './prompt.js'
+
+/** Share of the window kept for the answer and for what the turn itself adds. */
+const RESERVED_SHARE = 0.25
+
+/** Everything a turn asks its model with; the same through all its steps, and after a resume. */
+export interface TurnContext {
+  readonly model: string
+  readonly prompt: CompiledPrompt
+  readonly agent: AgentState
+  readonly seen: Seen
+  readonly history: HistoryWindow
+}
+
+/** The agent's system text and memory alone do not fit its window. */
+export class PromptTooLong extends Error {
+  constructor(
+    readonly tokens: number,
+    readonly window: number,
+  ) {
+    super(`The prompt needs about ${tokens} tokens; the window of the model has ${window}`)
+    this.name = 'PromptTooLong'
+  }
+}
+
+export interface ContextSources {
+  readonly reads: Queryable
+  readonly db: Database
+  /** Of this database: hashes of prompts cannot be guessed from outside. */
+  readonly key: Buffer
+}
+
+/**
+ * Compiles a turn's prompt from the heads as they are now, or, for a turn that has begun, again from
+ * the versions it recorded: a resumed turn sends what it sent before.
+ *
+ * @throws PromptTooLong
+ */
+export async function compileContext(
+  sources: ContextSources,
+  tenantId: string,
+  turn: TurnState,
+  seq: number,
+): Promise<TurnContext> {
+  const first = turn.steps[0]
+  const { reads, db } = sources
+  const folded = await foldStream(reads, tenantId, turn.agentId, first?.agentVersion)
+  const agent = folded.state as AgentState
+  const blocks = await blocksOf(reads, tenantId, agent, first?.seen)
+  const tools = await toolsByIds(
+    db,
+    tenantId,
+    agent.tools.map((tool) => tool.id),
+  )
+  const settings =
+    turn.options.override_system === null
+      ? agent.settings
+      : { ...agent.settings, system: turn.options.override_system }
+  const bare: CompiledPrompt = {
+    system: compilePrompt(settings, blocks),
+    history: [],
+    input: turn.input,
+    tools: tools.map(toModelTool),
+  }
+  const past = await pastMessages(db, tenantId, turn.agentId, seq)
+  const fitted = first
+    ? {
+        history: since(past.messages, first.history.from_message_id),
+        omitted: first.history.omitted,
+      }
+    : withinWindow(bare, agent, past)
+  return {
+    model: turn.options.override_model ?? agent.settings.model,
+    prompt: { ...bare, history: fitted.history },
+    agent,
+    seen: Object.fromEntries(blocks.map((block) => [block.id, block.version])),
+    history: { omitted: fitted.omitted, from_message_id: fitted.history[0]?.message_id ?? null },
+  }
+}
+
+async function blocksOf(
+  reads: Queryable,
+  tenantId: string,
+  agent: AgentState,
+  seen: Seen | undefined,
+): Promise<BlockState[]> {
+  const ids = agent.blocks.map((block) => block.id)
+  if (!seen) {
+    const streams = await foldStreams(reads, tenantId, ids)
+    return ids.map((id) => streams.get(id)?.state as BlockState).filter((block) => !block.deleted)
+  }
+  const shown = ids.filter((id) => seen[id] !== undefined)
+  const folded = await Promise.all(shown.map((id) => foldStream(reads, tenantId, id, seen[id])))
+  return folded.map((stream) => stream.state as BlockState)
+}
+
+function withinWindow(
+  bare: CompiledPrompt,
+  agent: AgentState,
+  past: Awaited<ReturnType<typeof pastMessages>>,
+): { history: CompiledPrompt['history']; omitted: number } {
+  const window = agent.settings.context_window_limit
+  const fixed = fixedTokens(bare)
+  if (fixed > window) throw new PromptTooLong(fixed, window)
+  const { history, omitted } = fitHistory(
+    past.messages,
+    Math.floor(window * (1 - RESERVED_SHARE)) - fixed,
+  )
+  return { history, omitted: omitted + past.total - past.messages.length }
+}
+
+function since<M extends { message_id: string }>(
+  messages: readonly M[],
+  from: string | null,
+): readonly M[] {
+  const at =
+    from === null ? messages.length : messages.findIndex((message) => message.message_id === from)
+  return messages.slice(Math.max(at, 0))
+}
+
+function toModelTool(row: {
+  name: string
+  description: string | null
+  json_schema: object
+}): ModelTool {
+  const schema = row.json_schema as { description?: string; parameters?: Record<string, unknown> }
+  return {
+    name: row.name,
+    description: schema.description ?? row.description ?? '',
+    parameters: schema.parameters ?? { type: 'object', properties: {} },
+  }
+}
+
+/** The request of a step: the compiled prompt and the finished steps before it. */
+export function modelRequest(context: TurnContext, steps: readonly StepState[]): ModelRequest {
+  const settings = context.agent.settings.model_settings as {
+    max_output_tokens?: unknown
+    temperature?: unknown
+    parallel_tool_calls?: unknown
+  }
+  return {
+    model: context.model,
+    messages: modelMessages(context.prompt, steps),
+    tools: context.prompt.tools,
+    ...(typeof settings.max_output_tokens === 'number'
+      ? { maxOutputTokens: settings.max_output_tokens }
+      : {}),
+    ...(typeof settings.temperature === 'number' ? { temperature: settings.temperature } : {}),
+    ...(typeof settings.parallel_tool_calls === 'boolean'
+      ? { parallelToolCalls: settings.parallel_tool_calls }
+      : {}),
+  }
+}
+
+/** What is recorded before a call: which versions the model is about to be shown, and keyed hashes of all of it. */
+export function requested(
+  sources: ContextSources,
+  context: TurnContext,
+  step: number,
+  seen: Seen,
+  steps: readonly StepState[],
+): RequestedPayload {
+  const request = modelRequest(context, steps)
+  const hash = (value: unknown): string =>
+    createHmac('sha256', sources.key).update(JSON.stringify(value)).digest('hex')
+  return {
+    step,
+    model: context.model,
+    seen,
+    agent_version: context.agent.version,
+    history: context.history,
+    context_hash: hash(request.messages),
+    request_hash: hash(request),
+  }
+}
