@@ -9,6 +9,7 @@ import { ensureBuiltinTools } from '#commands/tools-table.js'
 import { WRITER_SETTINGS } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { HintListener } from '#postgres/hint.js'
+import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
@@ -49,6 +50,7 @@ export async function openApi(
   const onError = (error: unknown): void => options.log('api', error)
   const reads = createPool(databaseUrl, { max: READS_MAX, onError })
   const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
+  await assertSchema(reads)
   const db = createDatabase(reads)
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)

@@ -7,6 +7,7 @@ import type { Providers } from '#adapters/providers.js'
 import { ChangeBlock } from '#commands/change-block.js'
 import { type AgentState, missingAgent } from '#domain/agent.js'
 import type { BlockState } from '#domain/block.js'
+import { echo } from '#domain/errors.js'
 import { foldStream } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { prepareCall } from '#turns/tool-call.js'
@@ -16,6 +17,8 @@ import { Problem } from './http/problem.js'
 import { zodBody } from './http/validation.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL, PROVIDERS } from './tokens.js'
+
+const STDERR_LENGTH_MAX = 1_000
 
 const body = z.object({ args: z.record(z.string(), z.unknown()).default({}) })
 
@@ -44,8 +47,8 @@ export class ToolRunsController {
     const missing = missingAgent(agent)
     if (missing) throw Problem.of(missing)
     if (!agent.tools.some((tool) => tool.name === toolName)) {
-      throw new Problem('tool_not_found', `Agent ${agentId} has no tool ${toolName}`, {
-        facts: { agent_id: agentId, tool: toolName },
+      throw new Problem('tool_not_found', `Agent ${agentId} has no tool ${echo(toolName)}`, {
+        facts: { agent_id: agentId, tool: echo(toolName) },
       })
     }
     const left = new AbortController()
@@ -64,7 +67,7 @@ export class ToolRunsController {
       : prepared.describe(null)
     const stderr =
       status === 'error'
-        ? [`Error executing function ${toolName}: ${result}`.slice(0, 1_000)]
+        ? [echo(`Error executing function ${toolName}: ${result}`, STDERR_LENGTH_MAX)]
         : null
     return { status, func_return: result, stdout: null, stderr, sandbox_config_fingerprint: null }
   }

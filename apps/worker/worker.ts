@@ -11,6 +11,7 @@ import { EventsCommitted } from '#commands/events-committed.js'
 import { WRITER_SETTINGS } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { Hints } from '#postgres/hint.js'
+import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnLoop } from '#turns/turn-loop.js'
@@ -50,6 +51,7 @@ export async function openWorker(
   const reads = createPool(databaseUrl, { max: READS_MAX, onError })
   const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
   const claims = createPool(databaseUrl, { max: 4, settings: { lock_timeout: 200 }, onError })
+  await assertSchema(reads)
   const db = createDatabase(reads)
   const app = await NestFactory.createApplicationContext(
     { module: WorkerModule, imports: [CommandsModule.over({ writes, reads })] },

@@ -1,3 +1,4 @@
+import { MigrationError } from '#postgres/migrator.js'
 import { type Config, ConfigError, readConfig } from './config.js'
 
 /** An api or a worker, running. `announce` is what its parent is told once it is ready. */
@@ -53,9 +54,10 @@ export async function runService(
 
 function fail(name: string, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
-  const hint = error instanceof ConfigError ? 'Correct the environment and start again.' : ''
+  const expected = error instanceof ConfigError || error instanceof MigrationError
+  const hint = error instanceof MigrationError ? 'npm run migrate' : 'npm start'
   console.error(`${name} could not start: ${message}`)
-  if (!(error instanceof ConfigError)) console.error(error)
+  if (!expected) console.error(error)
   if (process.send) process.send({ type: 'failed', message, hint }, () => process.exit(1))
   else process.exit(1)
 }

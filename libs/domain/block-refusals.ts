@@ -1,10 +1,11 @@
 import type { BlockCommand, BlockState, Writer } from './block.js'
 import { reference, unseen } from './block-unseen.js'
-import { type Rejection, rejection } from './errors.js'
+import { echo, type Rejection, rejection } from './errors.js'
 import * as text from './text.js'
 
 const LABEL_LENGTH_MAX = 100
 const MATCHES_SHOWN_MAX = 20
+const MATCHES_COUNTED_MAX = 100
 const CONTEXT_LENGTH_MAX = 200
 
 /** Refused before the rule of the operation is asked: in this order. */
@@ -191,9 +192,10 @@ export function noMatch(
   writer: Writer,
 ): Rejection {
   const label = state.settings.label
+  const old = echo(command.old)
   const detail = command.all
-    ? `Old content '${command.old}' not found in memory block '${label}'`
-    : `No replacement was performed, old_string \`${command.old}\` did not appear verbatim in memory block with label \`${label}\`.`
+    ? `Old content '${old}' not found in memory block '${label}'`
+    : `No replacement was performed, old_string \`${old}\` did not appear verbatim in memory block with label \`${label}\`.`
   const missed = unseen(state, writer)
   const last = missed.at(-1) ?? (writer.baseVersion === null ? state.recent.at(-1) : undefined)
   return rejection('replace_no_match', detail, {
@@ -219,14 +221,15 @@ function variant(value: string, old: string): { differs_only_in?: string } {
 
 export function ambiguous(state: BlockState, old: string, offsets: readonly number[]): Rejection {
   const all = text.lines(state.value)
-  const at = offsets.map((offset) => text.lineAt(state.value, offset))
+  const at = offsets.slice(0, MATCHES_COUNTED_MAX).map((o) => text.lineAt(state.value, o))
+  const lines = [...new Set(at), ...(offsets.length > at.length ? ['…'] : [])]
   const matches = offsets.slice(0, MATCHES_SHOWN_MAX).map((offset, i) => {
     const line = at[i] as number
     return { line, offset, context: text.slice(all[line - 1] as string, 0, CONTEXT_LENGTH_MAX) }
   })
   return rejection(
     'replace_ambiguous',
-    `No replacement was performed. Multiple occurrences of old_string \`${old}\` in lines [${[...new Set(at)].join(', ')}]. Please ensure it is unique.`,
+    `No replacement was performed. Multiple occurrences of old_string \`${echo(old)}\` in lines [${lines.join(', ')}]. Please ensure it is unique.`,
     { block_id: state.id, match_count: offsets.length, matches },
   )
 }

@@ -272,6 +272,17 @@ function statesOf(pending: PendingUnit, current: (id: string) => FoldedStream): 
   }
 }
 
+/**
+ * Notes what a plan would have written, for when its answer is lost: the hash of a unit's first event
+ * later tells whether it was.
+ */
+export function rememberAttempts(plan: Plan): void {
+  for (const [pending, verdict] of plan.verdicts) {
+    const row = plan.events.find(({ event }) => event.commandId === pending.commandId)
+    if (row) pending.attempts.push({ event: row.event, hash: row.link.hash, verdict })
+  }
+}
+
 /** An id for a command whose caller gave none. */
 export function mintCommandId(): string {
   return `cmd-${randomUUID()}`

@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
 import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify, violated } from './fault.js'
-import { decideGroup, type PendingUnit, type Plan } from './group.js'
+import { decideGroup, type PendingUnit, type Plan, rememberAttempts } from './group.js'
 import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
 import { catchUp, type FoldedStream } from './stream-reader.js'
@@ -14,12 +15,20 @@ const CONTENDED_MS_MAX = 200
 const GROUP_UNITS_MAX = 256
 /** How long a unit whose outcome is unknown waits for the database to come back. */
 const RECONNECT_MS_MAX = 10_000
-const RECONNECT_PAUSE_MS = 100
+const RECONNECT_PAUSE_MS_MIN = 5
+const RECONNECT_PAUSE_MS_MAX = 500
 
 interface Options {
   readonly writes: Pool
   readonly reads: Pool
   readonly project: Project
+}
+
+/** What one transaction has come to: told to nobody before its commit. */
+interface Transaction {
+  plan: Plan | null
+  /** Units that need no plan: answered before, or fenced. */
+  readonly early: Map<PendingUnit, Verdict<unknown>>
 }
 
 /**
@@ -83,7 +92,8 @@ export class SideLane {
     } catch (error) {
       const fault = classify(error)
       if (fault === 'outcome_unknown' && Date.now() - since < RECONNECT_MS_MAX) {
-        await new Promise((resolve) => setTimeout(resolve, RECONNECT_PAUSE_MS))
+        const waited = Math.max(RECONNECT_PAUSE_MS_MIN, Date.now() - since)
+        await sleep(Math.min(waited, RECONNECT_PAUSE_MS_MAX))
         return this.#attempt(units, since)
       }
       if (fault === 'deadlock') return this.#attempt(units, since)
@@ -116,57 +126,65 @@ export class SideLane {
 
   async #transaction(units: readonly PendingUnit[]): Promise<void> {
     const client = await this.options.writes.connect()
-    let broken: unknown
-    let committed: { plan: Plan | null; early: Map<PendingUnit, Verdict<unknown>> }
+    // A connection that breaks while it is held says so as an event too; unheard, it ends the process.
+    client.on('error', ignore)
+    const transaction: Transaction = { plan: null, early: new Map() }
+    let broken = false
     try {
       await client.query('begin')
-      committed = await this.#locked(client, units)
+      await this.#locked(client, units, transaction)
       await client.query('commit')
     } catch (error) {
-      broken = error
-      await client.query('rollback').catch(() => {})
+      broken = classify(error) === 'outcome_unknown'
+      if (broken && transaction.plan) rememberAttempts(transaction.plan)
+      else await client.query('rollback').catch(ignore)
       throw error
     } finally {
-      client.release(broken !== undefined && classify(broken) === 'outcome_unknown')
+      client.off('error', ignore)
+      client.release(broken)
     }
-    for (const [pending, verdict] of committed.early) pending.resolve(verdict)
-    if (committed.plan) this.settle(committed.plan)
+    for (const [pending, verdict] of transaction.early) pending.resolve(verdict)
+    if (transaction.plan) this.settle(transaction.plan)
   }
 
   /** Everything between begin and commit. Verdicts are given only after the commit. */
   async #locked(
     client: PoolClient,
     units: readonly PendingUnit[],
-  ): Promise<{ plan: Plan | null; early: Map<PendingUnit, Verdict<unknown>> }> {
+    transaction: Transaction,
+  ): Promise<void> {
     const tenantId = units[0]?.unit.tenantId as string
-    const early = new Map<PendingUnit, Verdict<unknown>>()
-    let open = [...units]
-    let streams = await this.#lock(client, tenantId, open)
-    for (const pending of open) {
+    let streams = await this.#lock(client, tenantId, units)
+    for (const pending of units) {
       const known = await answered(client, pending)
-      if (known) early.set(pending, known)
+      if (known) transaction.early.set(pending, known)
     }
-    open = open.filter((pending) => !early.has(pending))
+    let open = units.filter((pending) => !transaction.early.has(pending))
     while (open.length > 0) {
       const now = new Date().toISOString()
       const plan = decideGroup(tenantId, open, (id) => streams.get(id), this.options.project, now)
+      for (const { unit, needs } of plan.wanting) {
+        unit.streams = [...new Set([...unit.streams, ...needs])]
+      }
       if (plan.wanting.length > 0) {
-        for (const { unit, needs } of plan.wanting)
-          unit.streams = [...new Set([...unit.streams, ...needs])]
         streams = await this.#lock(client, tenantId, open)
         continue
       }
-      if (plan.heads.size === 0 && plan.results.length === 0) return { plan, early }
+      transaction.plan = plan
+      if (plan.heads.size === 0 && plan.results.length === 0) return
       const { rows } = await client.query<Answer>(groupStatement(plan))
       const answer = rows[0] as Answer
-      if (answer.ok) return { plan, early }
-      if (answer.fenced.length === 0)
+      if (answer.ok) return
+      transaction.plan = null
+      if (answer.fenced.length === 0) {
         throw new Error(`a locked head was lost: ${answer.lost.join(', ')}`)
+      }
       const fenced = new Set(answer.fenced.map((n) => plan.fences[n - 1]?.unit))
-      for (const pending of fenced) if (pending) early.set(pending, { status: 'fenced' })
+      for (const pending of fenced) {
+        if (pending) transaction.early.set(pending, { status: 'fenced' })
+      }
       open = open.filter((pending) => !fenced.has(pending))
     }
-    return { plan: null, early }
   }
 
   /** Locks the heads in one order everywhere, then reads what the cache does not know yet. */
@@ -205,3 +223,6 @@ async function answered(
   }
   return null
 }
+
+/** The query that was under way reports the same. */
+function ignore(): void {}

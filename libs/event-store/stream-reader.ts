@@ -45,24 +45,28 @@ const COLUMNS = `e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command
 const FOLD = {
   name: 'fold-streams',
   text: `select ${COLUMNS}, case when e.version = p.version then p.state end as snapshot
-    from unnest($2::text[]) s(stream_id)
+    from unnest($2::text[], $3::int[]) s(stream_id, up_to)
     left join lateral (
       select version, state from snapshots
-       where tenant_id = $1 and stream_id = s.stream_id and version <= $3
+       where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to
        order by version desc limit 1) p on true
     join events e on e.tenant_id = $1 and e.stream_id = s.stream_id
-                 and e.version >= coalesce(p.version, 1) and e.version <= $3
+                 and e.version >= coalesce(p.version, 1) and e.version <= s.up_to
    order by e.stream_id, e.version`,
 }
 
 const NEWEST = 2_147_483_647
 
-/** Folds streams from their newest snapshot at or below `upTo`, else from version 1, in one statement. */
+/**
+ * Folds streams from their newest snapshot at or below `upTo`, else from version 1, in one statement.
+ *
+ * @param upTo a version for all of them, or one for each; by default the newest.
+ */
 export async function foldStreams(
   db: Queryable,
   tenantId: string,
   streamIds: readonly string[],
-  upTo: number = NEWEST,
+  upTo: number | ReadonlyMap<string, number> = NEWEST,
 ): Promise<Map<string, FoldedStream>> {
   const folded = new Map<string, FoldedStream>(
     streamIds.map((id) => [
@@ -71,7 +75,10 @@ export async function foldStreams(
     ]),
   )
   if (streamIds.length === 0) return folded
-  const { rows } = await db.query<EventRow>({ ...FOLD, values: [tenantId, streamIds, upTo] })
+  const versions = streamIds.map((id) =>
+    typeof upTo === 'number' ? upTo : (upTo.get(id) ?? NEWEST),
+  )
+  const { rows } = await db.query<EventRow>({ ...FOLD, values: [tenantId, streamIds, versions] })
   for (const row of rows) {
     const before = folded.get(row.stream_id) as FoldedStream
     const state = (row.snapshot as AnyState | null) ?? evolve(before.state, toEvent(row))
@@ -140,9 +147,12 @@ export async function headTexts(
   }[],
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>()
-  const long = heads.filter((head) => head.value === null).map((head) => head.stream_id)
-  for (const head of heads) if (head.value !== null) texts.set(head.stream_id, head.value)
-  for (const [id, stream] of await foldStreams(db, tenantId, long)) {
+  const long = new Map<string, number>()
+  for (const { stream_id, value, version } of heads) {
+    if (value === null) long.set(stream_id, version)
+    else texts.set(stream_id, value)
+  }
+  for (const [id, stream] of await foldStreams(db, tenantId, [...long.keys()], long)) {
     texts.set(id, (stream.state as BlockState).value)
   }
   return texts

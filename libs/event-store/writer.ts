@@ -2,7 +2,13 @@ import type { Pool } from 'pg'
 import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify, type Fault } from './fault.js'
-import { decideGroup, mintCommandId, type PendingUnit, type Plan } from './group.js'
+import {
+  decideGroup,
+  mintCommandId,
+  type PendingUnit,
+  type Plan,
+  rememberAttempts,
+} from './group.js'
 import { SideLane } from './side-lane.js'
 import { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
@@ -12,8 +18,8 @@ import type { Project, StreamEvent, Unit, Verdict } from './unit.js'
 /** Limits of one flush. */
 const GROUP_UNITS_MAX = 256
 const CACHED_STREAMS_MAX = 10_000
-/** How often a unit may ask for further streams before it counts as broken. */
-const NEEDS_MAX = 8
+/** Streams one unit may come to name: a block on thousands of agents is renamed in one commit. */
+const STREAMS_MAX = 10_000
 
 export interface WriterOptions {
   /** At least two connections with a short lock timeout: the lane and the side lane. */
@@ -173,8 +179,8 @@ export class Writer {
 
   #readMore(pending: PendingUnit, needs: readonly string[]): void {
     pending.streams = [...new Set([...pending.streams, ...needs])]
-    if (pending.streams.length > pending.unit.streams.length + NEEDS_MAX * 100) {
-      pending.reject(new Error('a unit asks for ever more streams'))
+    if (pending.streams.length > STREAMS_MAX) {
+      pending.reject(new Error(`a unit names more than ${STREAMS_MAX} streams`))
       return
     }
     this.#admit(pending)
@@ -204,13 +210,7 @@ export class Writer {
   async #failed(plan: Plan, units: readonly PendingUnit[], error: unknown): Promise<void> {
     const fault: Fault = classify(error)
     if (fault === 'outcome_unknown') {
-      for (const [pending, verdict] of plan.verdicts) {
-        const row =
-          verdict.status === 'ok'
-            ? plan.events.find((e) => e.event.commandId === pending.commandId)
-            : undefined
-        if (row) pending.attempts.push({ event: row.event, hash: row.link.hash, verdict })
-      }
+      rememberAttempts(plan)
       this.#side.add(units)
       return
     }

@@ -11,10 +11,11 @@ import {
   sql,
 } from 'kysely'
 import pg from 'pg'
+import { APPLICATION_ROLE } from './database.js'
 
 export class MigrationError extends Error {
   constructor(
-    readonly reason: 'newer_schema' | 'failed',
+    readonly reason: 'newer_schema' | 'older_schema' | 'failed',
     message: string,
     options?: { cause?: unknown },
   ) {
@@ -47,6 +48,7 @@ export async function migrate(
       .map((r) => r.migrationName)
     for (const name of applied) options.onProgress?.(name)
     if (error) throw new MigrationError('failed', describe(error), { cause: error })
+    await sql`grant select on kysely_migration to ${sql.id(APPLICATION_ROLE)}`.execute(db)
     return { applied }
   } finally {
     await db.destroy()
@@ -66,16 +68,34 @@ async function readMigrations(): Promise<Record<string, Migration>> {
   return Object.fromEntries(await Promise.all(migrations))
 }
 
+/**
+ * For services: they work against exactly the schema they know, or not at all.
+ *
+ * @throws MigrationError `newer_schema`, or `older_schema` when the migrate step has not run.
+ */
+export async function assertSchema(pool: pg.Pool): Promise<void> {
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const known = Object.keys(await readMigrations())
+  const applied = await refuseNewer(db, known)
+  const missing = known.filter((name) => !applied.includes(name))
+  if (missing.length === 0) return
+  throw new MigrationError(
+    'older_schema',
+    `The database lacks ${missing.join(', ')}: run npm run migrate with a login that may create tables.`,
+  )
+}
+
 /** A migration this version has never heard of was made by a newer one: it must not be worked against. */
-async function refuseNewer(db: Kysely<unknown>, known: readonly string[]): Promise<void> {
+async function refuseNewer(db: Kysely<unknown>, known: readonly string[]): Promise<string[]> {
   const exists = await sql<{ found: boolean }>`
     select to_regclass('kysely_migration') is not null as found`.execute(db)
-  if (!exists.rows[0]?.found) return
+  if (!exists.rows[0]?.found) return []
   const { rows } = await sql<{
     name: string
   }>`select name from kysely_migration order by name`.execute(db)
-  const newer = rows.map((row) => row.name).filter((name) => !known.includes(name))
-  if (newer.length === 0) return
+  const applied = rows.map((row) => row.name)
+  const newer = applied.filter((name) => !known.includes(name))
+  if (newer.length === 0) return applied
   throw new MigrationError(
     'newer_schema',
     `The database has migrations this version does not know: ${newer.join(', ')}. It was last used by a newer Palimpsest.`,

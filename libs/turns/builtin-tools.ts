@@ -173,24 +173,34 @@ export const TERMINAL_TOOLS: ReadonlySet<string> = new Set(
   BUILTIN_TOOLS.filter((builtin) => builtin.terminal).map((builtin) => builtin.name),
 )
 
-const BASE_TOOLS: Readonly<Partial<Record<AgentType, readonly string[]>>> = {
-  letta_v1_agent: ['conversation_search', 'memory_insert', 'memory_replace'],
-  memgpt_v2_agent: ['conversation_search', 'memory_insert', 'memory_replace', 'send_message'],
-  memgpt_agent: [
-    'send_message',
-    'conversation_search',
-    'core_memory_append',
-    'core_memory_replace',
-  ],
-  sleeptime_agent: ['memory_replace', 'memory_insert', 'memory_rethink', 'memory_finish_edits'],
-}
+const MEMORY_TOOLS = ['conversation_search', 'memory_insert', 'memory_replace']
+const SLEEPTIME_TOOLS = ['memory_replace', 'memory_insert', 'memory_rethink', 'memory_finish_edits']
+const CHAT_TOOLS = ['send_message', 'conversation_search']
 
 /**
  * Names of the tools an agent of this type is created with, unless its creator declines them. Letta
- * gives `memgpt_agent` also `memory` and `memory_apply_patch`: they are not in the catalogue yet.
+ * gives the older chat agents also `memory`, `memory_apply_patch` and archival search: they are not in
+ * the catalogue yet.
+ *
+ * @param hasSleeptime a chat agent whose memory another agent keeps edits none itself.
  */
-export function baseToolNames(agentType: AgentType): readonly string[] {
-  return BASE_TOOLS[agentType] ?? []
+export function baseToolNames(agentType: AgentType, hasSleeptime: boolean): readonly string[] {
+  switch (agentType) {
+    case 'letta_v1_agent':
+      return MEMORY_TOOLS
+    case 'memgpt_v2_agent':
+      return [...MEMORY_TOOLS, 'send_message']
+    case 'sleeptime_agent':
+    case 'voice_sleeptime_agent':
+      return SLEEPTIME_TOOLS
+    case 'react_agent':
+    case 'workflow_agent':
+      return []
+    default:
+      return hasSleeptime
+        ? CHAT_TOOLS
+        : [...CHAT_TOOLS, 'core_memory_append', 'core_memory_replace']
+  }
 }
 
 function tool(

@@ -1,5 +1,6 @@
 import type { BlockEdit, BlockJudgement, ToolReturnText } from '#commands/run-tool-step.js'
 import type { AgentState } from '#domain/agent.js'
+import { unstorable } from '#domain/text.js'
 import { isMemoryTool, readMemoryCall } from './memory-tools.js'
 import { READ_TOOLS, type ReadToolContext } from './read-tools.js'
 import { blockReturn } from './tool-return.js'
@@ -32,6 +33,12 @@ export async function prepareCall(
       'invalid_argument',
       `The arguments of ${name} are not a JSON object. Next: call it again with valid JSON.`,
     )
+  }
+  // What an edit writes is the block's to judge; everything else is looked up, and said back.
+  const code = unstorableIn(isMemoryTool(name) ? (args as { label?: unknown }).label : args)
+  if (code) {
+    const what = code === 'nul_not_allowed' ? 'a NUL character' : 'half of a surrogate pair'
+    return failed(code, `The arguments of ${name} contain ${what}. Next: call it again without it.`)
   }
   if (isMemoryTool(name)) return prepareEdit(name, args, agent)
   const run = READ_TOOLS[name]
@@ -68,6 +75,20 @@ function prepareEdit(
       return blockReturn(name, block.id, judgement)
     },
   }
+}
+
+/** Without recursion: a model may nest as deeply as it likes. */
+function unstorableIn(value: unknown): ReturnType<typeof unstorable> {
+  const pending = [value]
+  while (pending.length > 0) {
+    const next = pending.pop()
+    if (typeof next === 'object' && next !== null) {
+      for (const [key, member] of Object.entries(next)) pending.push(key, member)
+    }
+    const code = typeof next === 'string' ? unstorable(next) : null
+    if (code) return code
+  }
+  return null
 }
 
 function failed(code: string, result: string): PreparedCall {

@@ -15,6 +15,8 @@ export const by = { tenantId, actor }
 
 /** A log on a database of its own, and as many writers on it as a test wants. */
 export interface TestLog {
+  /** Of its owner. */
+  readonly url: string
   readonly reads: Pool
   openWriter(): Writer
   createBlock(writer: Writer, value?: string, limit?: number): Promise<string>
@@ -27,6 +29,7 @@ export async function openLog(): Promise<TestLog> {
   const reads = createPool(database.url, { max: 4 })
   const pools = [reads]
   return {
+    url: database.url,
     reads,
     openWriter() {
       const writes = createPool(database.url, { max: 2, settings: WRITER_SETTINGS })

@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -47,23 +48,33 @@ export class Clone {
   readonly dataDir = join(this.home, '.palimpsest')
   private readonly started: Supervised[] = []
 
-  private constructor(readonly port: number) {
+  private constructor(
+    readonly port: number,
+    product: 'stand-ins' | 'real',
+  ) {
     chmodSync(this.home, 0o711)
     mkdirSync(join(this.home, 'apps'))
     writeFileSync(join(this.home, 'apps', 'api.mjs'), API)
     writeFileSync(join(this.home, 'apps', 'worker.mjs'), WORKER)
     const supervisor = pathToFileURL(join(process.cwd(), 'dist', 'apps', 'cli', 'supervisor.js'))
     const entries = { api: this.entry('api'), worker: this.entry('worker') }
+    const options =
+      product === 'real'
+        ? '{ env: process.env }'
+        : `{ env: process.env, entries: ${JSON.stringify(entries)} }`
     writeFileSync(
       join(this.home, 'start.mjs'),
       `import { Supervisor } from ${JSON.stringify(supervisor.href)}
-await new Supervisor({ env: process.env, entries: ${JSON.stringify(entries)} }).run()\n`,
+await new Supervisor(${options}).run()\n`,
     )
   }
 
-  /** @param used a clone that ran once: its data are copied, which spares making them. */
-  static async create(used?: Clone): Promise<Clone> {
-    const clone = new Clone(await freePort())
+  /**
+   * @param used a clone that ran once: its data are copied, which spares making them.
+   * @param product the real api and worker of the build instead of the stand-ins.
+   */
+  static async create(used?: Clone, product: 'stand-ins' | 'real' = 'stand-ins'): Promise<Clone> {
+    const clone = new Clone(await freePort(), product)
     if (used) execFileSync('cp', ['-a', used.dataDir, clone.dataDir])
     return clone
   }
@@ -104,12 +115,12 @@ spawn(process.execPath, ['start.mjs'], { stdio: 'inherit' })`
     )
   }
 
-  /** Every process that runs with a path of this folder on its command line. */
+  /** Every process that works in this folder, or runs with a path of it on its command line. */
   processes(): { pid: number; command: string }[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
-      .map((pid) => ({ pid: Number(pid), command: commandOf(pid) }))
-      .filter(({ command }) => command.includes(this.home))
+      .map((pid) => ({ pid: Number(pid), command: commandOf(pid), folder: folderOf(pid) }))
+      .filter(({ command, folder }) => command.includes(this.home) || folder === this.home)
   }
 
   async remove(): Promise<void> {
@@ -186,6 +197,14 @@ export class Supervised {
 function commandOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+function folderOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
   } catch {
     return ''
   }

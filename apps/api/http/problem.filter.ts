@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ERRORS, type ErrorCode, echo } from '#domain/errors.js'
+import { classify } from '#event-store/fault.js'
 import { Problem, rawProblem, sendProblem } from './problem.js'
 import { newRequestId, requestIdOf } from './request-context.js'
 
@@ -68,6 +69,12 @@ function toProblem(exception: unknown, request: FastifyRequest): Problem {
     const code = BY_STATUS[exception.getStatus()] ?? 'bad_framing'
     if (code === 'not_found') return noRoute(request)
     return new Problem(code, ERRORS[code].title, { cause: exception })
+  }
+  if (classify(exception) === 'outcome_unknown' || classify(exception) === 'locked') {
+    return new Problem('not_ready', 'The database does not answer', {
+      facts: { waiting_for: ['database'] },
+      cause: exception,
+    })
   }
   return new Problem('internal', 'An unknown error occurred', { cause: exception })
 }

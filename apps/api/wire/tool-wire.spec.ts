@@ -63,8 +63,8 @@ describe('the catalogue', () => {
   it('has every tool an agent type begins with', () => {
     const names = BUILTIN_TOOLS.map((tool) => tool.name)
     for (const type of AGENT_TYPES)
-      expect(names).toEqual(expect.arrayContaining([...baseToolNames(type)]))
-    expect(baseToolNames('letta_v1_agent')).toEqual([
+      expect(names).toEqual(expect.arrayContaining([...baseToolNames(type, false)]))
+    expect(baseToolNames('letta_v1_agent', false)).toEqual([
       'conversation_search',
       'memory_insert',
       'memory_replace',
