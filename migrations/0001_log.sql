@@ -56,10 +56,8 @@ create table streams (
   kind             text  not null check (kind in ('block', 'agent', 'turn')),
   version          int   not null,
   hash             bytea not null,
-  value            text,                 -- a block's text, or null: then newest snapshot + later events
+  value            text,                 -- a block's text up to 2 KB; above: newest snapshot + later events
   length           int   not null,       -- code points of that text
-  snapshot_version int   not null default 0,
-  pending_bytes    int   not null default 0,
   primary key (tenant_id, stream_id)
 ) with (fillfactor = 60);
 
@@ -120,7 +118,7 @@ create trigger events_no_truncate before truncate on events
   for each statement execute function events_are_append_only();
 
 grant select, insert on events to palimpsest_app;
-grant usage on sequence events_position to palimpsest_app;
+grant usage, select on sequence events_position to palimpsest_app;
 grant select, insert, update on streams to palimpsest_app;
 grant select, insert, update, delete on snapshots to palimpsest_app;
 grant select, insert on command_results to palimpsest_app;

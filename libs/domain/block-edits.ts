@@ -19,16 +19,16 @@ const RECEIPT_CHANGES_MAX = 100
 
 /** Adds `added` at the end or after a line. Never refused because of another insert, but for the limit. */
 export function insert(state: BlockState, added: string, place: Place): Decided<BlockEvent[]> {
-  const count = text.lines(state.value).length
+  const count = state.feeds + 1
   const line = place.at === 'end' ? count : place.line
   if (line < 0 || line > count) return reject(lineOutOfRange(state, line, count))
-  const splice = text.insertAfterLine(state.value, line, added)
+  const splice = text.insertAfterLine(state, line, added)
   const length = state.length + text.length(splice.insert)
   if (length > state.settings.limit)
     return reject(limitExceeded(state, length, state.settings.limit))
   const receipt = {
     placed: place.at,
-    line: state.value === '' ? 1 : line + 1,
+    line: state.length === 0 ? 1 : line + 1,
     lines: text.lines(added).length,
   }
   return accept([

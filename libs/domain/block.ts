@@ -96,14 +96,11 @@ export type BlockEvent =
 export type Receipt = InsertReceipt | ReplaceReceipt | RethinkReceipt
 
 /** The fold of a block's stream and nothing else. */
-export interface BlockState {
+export interface BlockState extends text.Measured {
   readonly id: string
   /** 0: nothing has happened yet. */
   readonly version: number
   readonly deleted: boolean
-  readonly value: string
-  /** Code points. */
-  readonly length: number
   readonly settings: BlockSettings
   readonly attached: Readonly<Record<string, Right>>
   readonly createdAt: string
@@ -172,8 +169,7 @@ export function initialBlock(id: string): BlockState {
     id,
     version: 0,
     deleted: false,
-    value: '',
-    length: 0,
+    ...text.measure(''),
     settings: BLANK,
     attached: {},
     createdAt: '',
@@ -184,7 +180,7 @@ export function initialBlock(id: string): BlockState {
 
 /** Checks no rule and never throws: history stays readable whatever the rules of today say. */
 export function evolveBlock(before: BlockState, event: Recorded<BlockEvent>): BlockState {
-  const state = { ...before, version: event.version, ...edited(before, event) }
+  const state = { ...before, version: event.version, ...text.edit(before, event.payload.effect) }
   switch (event.type) {
     case 'BlockCreated': {
       const { value: _, ...settings } = event.payload.intent
@@ -209,11 +205,6 @@ export function evolveBlock(before: BlockState, event: Recorded<BlockEvent>): Bl
     default:
       return event satisfies never
   }
-}
-
-function edited(before: BlockState, event: BlockEvent): Pick<BlockState, 'value' | 'length'> {
-  const { effect, length } = event.payload
-  return { value: effect.length > 0 ? text.apply(before.value, effect) : before.value, length }
 }
 
 function remembered(before: BlockState, event: Recorded<BlockEvent>): TextChange[] {

@@ -27,9 +27,13 @@ export function length(text: string): number {
 
 /** Where a code point offset stands in UTF-16 units. */
 function unitsAt(text: string, offset: number): number {
-  if (!SURROGATE.test(text)) return offset
-  let units = 0
-  for (let seen = 0; seen < offset && units < text.length; seen++) {
+  return SURROGATE.test(text) ? unitsAfter(text, 0, offset) : offset
+}
+
+/** The UTF-16 offset that lies `count` code points after the one given, or the end. */
+function unitsAfter(text: string, from: number, count: number): number {
+  let units = from
+  for (let seen = 0; seen < count && units < text.length; seen++) {
     units += (text.codePointAt(units) as number) > 0xffff ? 2 : 1
   }
   return units
@@ -43,13 +47,74 @@ export function slice(text: string, start: number, end: number): string {
 
 /** Applies splices in order, each on the text after the one before. */
 export function apply(text: string, effect: readonly Splice[]): string {
-  let result = text
+  return applyAll(text, effect).value
+}
+
+/**
+ * One pass as long as the splices go forwards, as those of a replacement in thousands of places do.
+ * `removed` holds what each of them took out.
+ */
+function applyAll(
+  text: string,
+  effect: readonly Splice[],
+): { value: string; removed: readonly string[] } {
+  const removed: string[] = []
+  let from = text
+  let pieces: string[] = []
+  let units = 0
+  let points = 0
   for (const splice of effect) {
-    const start = unitsAt(result, splice.offset)
-    const end = start + unitsAt(result.slice(start), splice.delete)
-    result = result.slice(0, start) + splice.insert + result.slice(end)
+    if (splice.offset < points) {
+      from = pieces.join('') + from.slice(units)
+      pieces = []
+      units = 0
+      points = 0
+    }
+    const start = unitsAfter(from, units, splice.offset - points)
+    pieces.push(from.slice(units, start), splice.insert)
+    units = unitsAfter(from, start, splice.delete)
+    removed.push(from.slice(start, units))
+    points = splice.offset + length(splice.insert)
   }
-  return result
+  return { value: pieces.join('') + from.slice(units), removed }
+}
+
+/**
+ * A text with its measures, kept up to date edit by edit: appending to a long text costs nothing that
+ * grows with it (the engine joins strings lazily, and nothing here looks at the old part).
+ */
+export interface Measured {
+  readonly value: string
+  /** Code points. */
+  readonly length: number
+  /** Line feeds in it. */
+  readonly feeds: number
+}
+
+export function measure(value: string): Measured {
+  return { value, length: length(value), feeds: feeds(value) }
+}
+
+/** The text after an effect, measured. */
+export function edit(before: Measured, effect: readonly Splice[]): Measured {
+  const [first] = effect
+  const appends = effect.length === 1 && first?.offset === before.length && first.delete === 0
+  const { value, removed } = appends
+    ? { value: before.value + first.insert, removed: [] }
+    : applyAll(before.value, effect)
+  let { length: points, feeds: count } = before
+  for (const splice of effect) {
+    points += length(splice.insert) - splice.delete
+    count += feeds(splice.insert)
+  }
+  for (const text of removed) count -= feeds(text)
+  return { value, length: points, feeds: count }
+}
+
+function feeds(text: string): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++
+  return count
 }
 
 /** The lines of a text; `""` counts as one empty line. */
@@ -82,11 +147,12 @@ export function occurrences(text: string, part: string): number[] {
  * The splice that puts `added` after line `line` (0: before the first line; the number of lines: at
  * the end). Into an empty text exactly `added` goes, without a newline.
  */
-export function insertAfterLine(text: string, line: number, added: string): Splice {
-  if (text === '') return { offset: 0, delete: 0, insert: added }
+export function insertAfterLine(text: Measured, line: number, added: string): Splice {
+  if (text.length === 0) return { offset: 0, delete: 0, insert: added }
   if (line === 0) return { offset: 0, delete: 0, insert: `${added}\n` }
-  const before = lines(text).slice(0, line).join('\n')
-  return { offset: length(before), delete: 0, insert: `\n${added}` }
+  const atEnd = line === text.feeds + 1
+  const offset = atEnd ? text.length : length(lines(text.value).slice(0, line).join('\n'))
+  return { offset, delete: 0, insert: `\n${added}` }
 }
 
 /** Splices for every occurrence, left to right without overlap. */

@@ -137,12 +137,9 @@ function decideUnit(
     const from = current(append.streamId)
     const row = eventRow(pending, append, from, now)
     const state = evolve(from.state, row.event)
-    working.set(append.streamId, {
-      ...from,
-      version: row.event.version,
-      hash: row.link.hash,
-      state,
-    })
+    const pendingBytes = from.pendingBytes + Buffer.byteLength(row.payload)
+    const { version } = row.event
+    working.set(append.streamId, { ...from, version, hash: row.link.hash, state, pendingBytes })
     plan.events.push(row)
     events.push(row.event)
     for (const change of project(row.event, from.state, state)) addRow(plan, change)

@@ -4,6 +4,7 @@ import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify, violated } from './fault.js'
 import { decideGroup, type PendingUnit, type Plan, rememberAttempts } from './group.js'
+import { scalarStatement } from './scalar-statement.js'
 import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
 import { catchUp, type FoldedStream } from './stream-reader.js'
@@ -172,7 +173,7 @@ export class SideLane {
       }
       transaction.plan = plan
       if (plan.heads.size === 0 && plan.results.length === 0) return
-      const { rows } = await client.query<Answer>(groupStatement(plan))
+      const { rows } = await client.query<Answer>(scalarStatement(plan) ?? groupStatement(plan))
       const answer = rows[0] as Answer
       if (answer.ok) return
       transaction.plan = null

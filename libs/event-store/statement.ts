@@ -275,10 +275,16 @@ function results(b: Builder, plan: Plan, tenant: string): void {
   )
 }
 
-function textOf(state: object): string | null {
-  return 'attached' in state ? (state as BlockState).value : null
+/** Longer texts are not rewritten with every edit: they are read from snapshot and events. In bytes. */
+const INLINE_BYTES_MAX = 2_048
+
+export function textOf(state: object): string | null {
+  if (!('attached' in state)) return null
+  const { value, length } = state as BlockState
+  if (length > INLINE_BYTES_MAX) return null
+  return Buffer.byteLength(value) <= INLINE_BYTES_MAX ? value : null
 }
 
-function lengthOf(state: object): number {
+export function lengthOf(state: object): number {
   return 'attached' in state ? (state as BlockState).length : 0
 }

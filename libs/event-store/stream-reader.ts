@@ -14,6 +14,15 @@ export interface FoldedStream {
   readonly version: number
   readonly hash: Buffer
   readonly state: AnyState
+  /** The snapshot it was folded from (0: none), and the bytes of the payloads folded since. */
+  readonly snapshotVersion: number
+  readonly pendingBytes: number
+}
+
+/** A stream nothing has happened on. */
+export function emptyStream(streamId: string): FoldedStream {
+  const state = initialState(streamId)
+  return { streamId, version: 0, hash: GENESIS, state, snapshotVersion: 0, pendingBytes: 0 }
 }
 
 /** An event no fold of this version can read: only its own stream is affected. */
@@ -36,11 +45,12 @@ interface EventRow {
   recorded_at: Date
   payload: object
   hash: Buffer
+  bytes: number
   snapshot: object | null
 }
 
 const COLUMNS = `e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command_id, e.correlation,
-       e.base_version, e.recorded_at, e.payload, e.hash`
+       e.base_version, e.recorded_at, e.payload, octet_length(e.payload::text) as bytes, e.hash`
 
 const FOLD = {
   name: 'fold-streams',
@@ -68,28 +78,32 @@ export async function foldStreams(
   streamIds: readonly string[],
   upTo: number | ReadonlyMap<string, number> = NEWEST,
 ): Promise<Map<string, FoldedStream>> {
-  const folded = new Map<string, FoldedStream>(
-    streamIds.map((id) => [
-      id,
-      { streamId: id, version: 0, hash: GENESIS, state: initialState(id) },
-    ]),
-  )
+  const folded = new Map(streamIds.map((id) => [id, emptyStream(id)]))
   if (streamIds.length === 0) return folded
   const versions = streamIds.map((id) =>
     typeof upTo === 'number' ? upTo : (upTo.get(id) ?? NEWEST),
   )
   const { rows } = await db.query<EventRow>({ ...FOLD, values: [tenantId, streamIds, versions] })
   for (const row of rows) {
-    const before = folded.get(row.stream_id) as FoldedStream
-    const state = (row.snapshot as AnyState | null) ?? evolve(before.state, toEvent(row))
-    folded.set(row.stream_id, {
-      streamId: row.stream_id,
-      version: row.version,
-      hash: row.hash,
-      state,
-    })
+    folded.set(row.stream_id, foldRow(folded.get(row.stream_id) as FoldedStream, row))
   }
   return folded
+}
+
+function foldRow(before: FoldedStream, row: EventRow): FoldedStream {
+  const { version, hash, snapshot } = row
+  if (snapshot) {
+    return {
+      ...before,
+      version,
+      hash,
+      state: snapshot as AnyState,
+      snapshotVersion: version,
+      pendingBytes: 0,
+    }
+  }
+  const state = evolve(before.state, toEvent(row))
+  return { ...before, version, hash, state, pendingBytes: before.pendingBytes + row.bytes }
 }
 
 /** Folds streams up to their newest event, from what is known of them where anything is. */
@@ -115,9 +129,7 @@ export async function catchUp(
     values: [tenantId, [...streams.keys()], [...streams.values()].map((stream) => stream.version)],
   })
   for (const row of rows) {
-    const before = streams.get(row.stream_id) as FoldedStream
-    const state = evolve(before.state, toEvent(row))
-    streams.set(row.stream_id, { ...before, version: row.version, hash: row.hash, state })
+    streams.set(row.stream_id, foldRow(streams.get(row.stream_id) as FoldedStream, row))
   }
   return streams
 }

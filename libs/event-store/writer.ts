@@ -9,7 +9,9 @@ import {
   type Plan,
   rememberAttempts,
 } from './group.js'
+import { scalarStatement } from './scalar-statement.js'
 import { SideLane } from './side-lane.js'
+import { Snapshots } from './snapshots.js'
 import { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
 import { foldStreams } from './stream-reader.js'
@@ -46,10 +48,12 @@ export class Writer {
   readonly #queue: PendingUnit[] = []
   readonly #cache = new StateCache(CACHED_STREAMS_MAX)
   readonly #side: SideLane
+  readonly #snapshots: Snapshots
   #flushing: Promise<void> | null = null
   #closed = false
 
   constructor(private readonly options: WriterOptions) {
+    this.#snapshots = new Snapshots(options.reads)
     this.#side = new SideLane(options, this.#cache, (plan) => this.#settle(plan))
   }
 
@@ -85,6 +89,7 @@ export class Writer {
     this.#closed = true
     while (this.#flushing) await this.#flushing
     await this.#side.idle()
+    await this.#snapshots.idle()
   }
 
   /** Whatever a unit needs is read before it joins a group, never inside a flush. */
@@ -147,7 +152,9 @@ export class Writer {
     if (plan.heads.size === 0 && plan.results.length === 0) return this.#settle(plan)
     let answer: Answer
     try {
-      const { rows } = await this.options.writes.query<Answer>(groupStatement(plan))
+      const { rows } = await this.options.writes.query<Answer>(
+        scalarStatement(plan) ?? groupStatement(plan),
+      )
       answer = rows[0] as Answer
     } catch (error) {
       return this.#failed(plan, decided, error)
@@ -187,7 +194,10 @@ export class Writer {
   }
 
   #settle(plan: Plan): void {
-    for (const { stream } of plan.heads.values()) this.#cache.put(plan.tenantId, stream)
+    for (const { stream } of plan.heads.values()) {
+      this.#cache.put(plan.tenantId, stream)
+      this.#snapshots.consider(plan.tenantId, stream)
+    }
     for (const [pending, verdict] of plan.verdicts) this.#answer(pending, verdict, plan)
     if (plan.events.length > 0) this.options.onCommit?.(plan.events.map((row) => row.event))
   }

@@ -42,8 +42,6 @@ export interface StreamsTable {
   hash: Buffer
   value: string | null
   length: number
-  snapshot_version: number
-  pending_bytes: number
 }
 
 export interface SnapshotsTable {

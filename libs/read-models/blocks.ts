@@ -52,12 +52,13 @@ export async function blockById(
 }
 
 /** Blocks in the order of their creation. */
-export function listBlocks(
+export async function listBlocks(
   reads: Reads,
   tenantId: string,
   filter: BlockFilter,
   page: PageRequest,
 ): Promise<Listed<BlockView>> {
+  const longOnes = await longTextsContaining(reads, tenantId, filter.valueSearch)
   return readPage(
     page,
     [sql.ref('b.created_at'), sql.ref('b.block_id')],
@@ -65,7 +66,7 @@ export function listBlocks(
     async ({ within, orderBy, limit }) => {
       const rows = await blockRows(reads.db, tenantId)
         .where('b.deleted', '=', false)
-        .where(matching(filter))
+        .where(matching(filter, longOnes))
         .where(within)
         .orderBy(orderBy)
         .limit(limit)
@@ -101,7 +102,7 @@ async function sortKey(
   return row && [row.created_at, blockId]
 }
 
-function matching(filter: BlockFilter) {
+function matching(filter: BlockFilter, longOnes: readonly string[]) {
   const conditions = [sql<SqlBool>`b.is_template = ${filter.templates ?? false}`]
   const { tags, agentsExactly } = filter
   if (!filter.showHidden) conditions.push(sql`b.hidden is not true`)
@@ -113,7 +114,8 @@ function matching(filter: BlockFilter) {
     conditions.push(contains('b.description', filter.descriptionSearch))
   }
   if (filter.valueSearch !== undefined) {
-    conditions.push(contains('s.value', filter.valueSearch))
+    const inline = contains('s.value', filter.valueSearch)
+    conditions.push(sql`(${inline} or b.block_id = any(${[...longOnes]}::text[]))`)
   }
   if (tags && tags.length > 0) {
     const operator = filter.matchAllTags ? sql`@>` : sql`&&`
@@ -133,6 +135,25 @@ function matching(filter: BlockFilter) {
     conditions.push(sql`${AGENT_COUNT} = any(${agentsExactly}::bigint[])`)
   }
   return sql<SqlBool>`(${sql.join(conditions, sql` and `)})`
+}
+
+/** Blocks whose text is too long to stand in the head, and contains the search: read in one batch. */
+async function longTextsContaining(
+  { db, pool }: Reads,
+  tenantId: string,
+  search: string | undefined,
+): Promise<string[]> {
+  if (search === undefined) return []
+  const heads = await db
+    .selectFrom('streams')
+    .select(['stream_id', 'value', 'version'])
+    .where('tenant_id', '=', tenantId)
+    .where('kind', '=', 'block')
+    .where('value', 'is', null)
+    .execute()
+  const wanted = search.toLowerCase()
+  const texts = await headTexts(pool, tenantId, heads)
+  return [...texts].filter(([, text]) => text.toLowerCase().includes(wanted)).map(([id]) => id)
 }
 
 /** `strpos`, not `ilike`: `%` and `_` in a search stand for themselves. */

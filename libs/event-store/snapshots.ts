@@ -1,0 +1,80 @@
+import type { Pool } from 'pg'
+import { streamKind } from '#domain/event.js'
+import type { FoldedStream } from './stream-reader.js'
+
+/** Events between two snapshots of a short stream: any past version is then a short fold away. */
+const EVENTS_BETWEEN = 100
+/** A longer text is written again only when its events have grown by a quarter of it. */
+const GROWTH_SHARE = 0.25
+const BYTES_BETWEEN_MIN = 4_096
+/** Code points from which a stream counts as long: what its head no longer holds inline. */
+const LONG = 2_048
+const REMEMBERED_MAX = 20_000
+
+interface Taken {
+  readonly version: number
+  /** Pending bytes of the stream when it was taken. */
+  readonly bytes: number
+}
+
+/**
+ * Writes folded states beside the log, after the commit and in nobody's latency. They are a cache:
+ * one may be missing or late, and a read folds a little more.
+ */
+export class Snapshots {
+  readonly #taken = new Map<string, Taken>()
+  readonly #writing = new Set<string>()
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly onError: (error: unknown) => void = () => {},
+  ) {}
+
+  /** Takes one if it is time, and none of this stream is being written. */
+  consider(tenantId: string, stream: FoldedStream): void {
+    if (streamKind(stream.streamId) === 'turn') return
+    const key = `${tenantId}/${stream.streamId}`
+    if (this.#writing.has(key) || !isDue(stream, this.#taken.get(key))) return
+    this.#writing.add(key)
+    const write = this.#write(tenantId, stream).then(
+      () => this.#remember(key, { version: stream.version, bytes: stream.pendingBytes }),
+      this.onError,
+    )
+    this.#last = write.finally(() => this.#writing.delete(key))
+  }
+
+  /** Waits for the one being written. */
+  idle(): Promise<void> {
+    return this.#last
+  }
+
+  async #write(tenantId: string, stream: FoldedStream): Promise<void> {
+    await this.pool.query({
+      name: 'write-snapshot',
+      text: `insert into snapshots (tenant_id, stream_id, version, state)
+             values ($1, $2, $3, $4) on conflict do nothing`,
+      values: [tenantId, stream.streamId, stream.version, JSON.stringify(stream.state)],
+    })
+  }
+
+  #remember(key: string, taken: Taken): void {
+    this.#taken.delete(key)
+    this.#taken.set(key, taken)
+    if (this.#taken.size <= REMEMBERED_MAX) return
+    const oldest = this.#taken.keys().next()
+    if (!oldest.done) this.#taken.delete(oldest.value)
+  }
+}
+
+/** What was taken here counts unless the stream was folded from a newer snapshot since. */
+function isDue(stream: FoldedStream, taken: Taken | undefined): boolean {
+  const last =
+    taken && taken.version > stream.snapshotVersion
+      ? taken
+      : { version: stream.snapshotVersion, bytes: 0 }
+  const length = 'length' in stream.state ? stream.state.length : 0
+  if (length <= LONG) return stream.version - last.version >= EVENTS_BETWEEN
+  const growth = Math.max(BYTES_BETWEEN_MIN, length * GROWTH_SHARE)
+  return stream.pendingBytes - last.bytes >= growth
+}
