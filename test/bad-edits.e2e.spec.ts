@@ -65,6 +65,13 @@ it('85 a long text that is not there is said back in part', async () => {
   expect(body.detail).toContain(`\`${'\u{1f600}'.repeat(200)}…\``)
 })
 
+it('87 every one of 100 000 places is replaced in one pass', async () => {
+  const { id } = await makeBlock(rest, { value: '\u{1f600}'.repeat(100_000) })
+  const edit = { old_string: '\u{1f600}', new_string: 'x', all: true }
+  expect((await rest('POST', `/v1/blocks/${id}/replace`, edit)).status).toBe(200)
+  expect(await read(id)).toEqual({ value: 'x'.repeat(100_000), version: 2 })
+})
+
 describe('the same through a tool call', () => {
   const rows = [...TEXT_EDITS, ...PLACE_EDITS.filter(({ row }) => row === 79 || row === 80)]
 

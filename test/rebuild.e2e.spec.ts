@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Pool } from 'pg'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { apply } from '#domain/text.js'
 import { firstBroken } from '#event-store/chain.js'
 import { foldStream, readChain, readStream } from '#event-store/stream-reader.js'

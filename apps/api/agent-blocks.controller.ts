@@ -17,6 +17,7 @@ import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, type QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
+import { warned } from './label-warning.js'
 import { existingAgent } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
@@ -92,6 +93,7 @@ export class AgentBlocksController {
     const change = { type: 'PatchBlock', value: body.value, settings: blockSettings(body) } as const
     const seen = body.base_version ?? null
     const changed = await changeBlock(this.bus, { request, reply }, id, change, seen)
+    if (body.label !== undefined) warned(reply, await agentState(this.reads, agentId))
     return tagged(reply, changed.version, renderBlock(await blockAfter(this.reads, changed)))
   }
 
@@ -103,7 +105,7 @@ export class AgentBlocksController {
   ) {
     const command = new ChangeAgent(agentId, change, commandMetadata(request))
     settled(await this.bus.execute(command), reply)
-    return agentState(this.reads, agentId)
+    return warned(reply, await agentState(this.reads, agentId))
   }
 
   private async existing(agentId: string): Promise<void> {

@@ -24,6 +24,7 @@ import { commandMetadata, newId, settled } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
 import { asQuery, type QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
+import { warned } from './label-warning.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
@@ -97,7 +98,7 @@ export class AgentsController {
       blockIds,
       newBlocks,
     })
-    return agentState(this.reads, id)
+    return warned(reply, await agentState(this.reads, id))
   }
 
   @Get(':agent_id')
@@ -116,7 +117,7 @@ export class AgentsController {
     const settings = agentSettings(body)
     const { block_ids: blockIds } = body
     await this.change(request, reply, id, { type: 'PatchAgent', settings, tools, blockIds })
-    return agentState(this.reads, id)
+    return warned(reply, await agentState(this.reads, id))
   }
 
   @Delete(':agent_id')

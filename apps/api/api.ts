@@ -1,21 +1,36 @@
 import 'reflect-metadata'
 import type { AddressInfo } from 'node:net'
 import { type DynamicModule, Module } from '@nestjs/common'
+import { EventBus } from '@nestjs/cqrs'
 import type { Config } from '#adapters/config.js'
 import { openProviders, type Providers } from '#adapters/providers.js'
 import { WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
+import { EventsCommitted } from '#commands/events-committed.js'
 import { ensureBuiltinTools } from '#commands/tools-table.js'
+import { FEED_HINT_MS, FEED_HINTS, Feed } from '#event-store/feed.js'
 import { WRITER_SETTINGS } from '#event-store/writer.js'
+import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { HintListener } from '#postgres/hint.js'
+import { HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
+import { EVENT_STREAM_LIMITS, type EventStreamLimits } from './events.controller.js'
 import { createServer } from './http/server.js'
 import { TENANT } from './tenant.js'
-import { CONFIG, DATABASE, DOORBELL, POOL, PROVIDERS, TURN_WAITERS } from './tokens.js'
+import {
+  CONFIG,
+  DATABASE,
+  DOORBELL,
+  DURABILITY,
+  EVENT_STREAMS,
+  FEED,
+  POOL,
+  PROVIDERS,
+  TURN_WAITERS,
+} from './tokens.js'
 
 const READS_MAX = 20
 /** Requests get so long to be answered before their connections are cut. */
@@ -24,6 +39,7 @@ const DRAIN_MS = 1_500
 export interface RunningApi {
   readonly url: string
   readonly port: number
+  readonly durability: Durability
   close(): Promise<void>
 }
 
@@ -31,6 +47,8 @@ export interface ApiOptions {
   readonly log: (message: string, error?: unknown) => void
   /** Milliseconds a client may take to send its request. */
   readonly requestTimeoutMs?: number
+  /** Other limits of the streams of events than the usual ones. */
+  readonly eventStreams?: Partial<EventStreamLimits>
 }
 
 @Module({})
@@ -51,25 +69,38 @@ export async function openApi(
   const reads = createPool(databaseUrl, { max: READS_MAX, onError })
   const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
   await assertSchema(reads)
+  const durability = await checkDatabase(reads, config)
   const db = createDatabase(reads)
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)
   const doorbell = new WakeQueue({ redisUrl: config.redisUrl, databaseUrl }, onError)
   const waiters = new TurnWaiters(db, TENANT)
   const listener = new HintListener(databaseUrl, TURN_HINTS, (ids) => waiters.hint(ids))
-  await listener.open()
+  const feed = new Feed({ reads, onError })
+  const feedListener = new HintListener(databaseUrl, FEED_HINTS, () => feed.wake())
+  await Promise.all([listener.open(), feedListener.open()])
+  feed.start()
   const values = new Map<symbol, unknown>([
     [CONFIG, config],
     [DATABASE, db],
     [POOL, reads],
+    [DURABILITY, durability],
     [PROVIDERS, providers],
     [DOORBELL, doorbell],
     [TURN_WAITERS, waiters],
+    [FEED, feed],
+    [EVENT_STREAMS, { ...EVENT_STREAM_LIMITS, ...options.eventStreams }],
   ])
   const app = await createServer(ApiModule.with(values, CommandsModule.over({ writes, reads })), {
     apiKey: config.apiKey,
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
+  })
+  const feedHints = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
+  app.get(EventBus).subscribe((event) => {
+    if (!(event instanceof EventsCommitted)) return
+    feed.wake()
+    feedHints.send('grown')
   })
   await app.listen(config.port, config.host)
   const server = app.getHttpServer()
@@ -77,12 +108,13 @@ export async function openApi(
   return {
     url: `http://${config.host}:${port}`,
     port,
+    durability,
     async close() {
       const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
       await app.close()
       clearTimeout(cut)
       waiters.close()
-      await listener.close()
+      await Promise.all([listener.close(), feedListener.close(), feed.close()])
       await doorbell.close().catch(onError)
       await providers.close()
       await db.destroy()

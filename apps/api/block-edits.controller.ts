@@ -2,7 +2,7 @@ import { Body, Controller, Get, Inject, Param, Post, Query, Req, Res } from '@ne
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
-import type { BlockCommand } from '#domain/block.js'
+import type { BlockCommand } from '#domain/block-events.js'
 import type { Database } from '#postgres/database.js'
 import { blockHistory } from '#read-models/history.js'
 import type { Reads } from '#read-models/reads.js'

@@ -1,8 +1,11 @@
 import { AgentBlocksController } from './agent-blocks.controller.js'
 import { AgentToolsController } from './agent-tools.controller.js'
 import { AgentsController } from './agents.controller.js'
+import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
 import { BlocksController } from './blocks.controller.js'
+import { ErrorPagesController } from './error-pages.controller.js'
+import { EventsController } from './events.controller.js'
 import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
@@ -14,6 +17,7 @@ import { TurnsController } from './turns.controller.js'
 
 /** Every controller of the api. */
 export const CONTROLLERS = [
+  AuditController,
   BlocksController,
   BlockEditsController,
   AgentsController,
@@ -26,5 +30,7 @@ export const CONTROLLERS = [
   StepsController,
   ToolsController,
   ModelsController,
+  EventsController,
   HealthController,
+  ErrorPagesController,
 ]

@@ -4,6 +4,7 @@ import { type INestApplication, Module } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
 import { ChangeAgentHandler } from '#commands/change-agent.js'
 import { ensureBuiltinTools } from '#commands/tools-table.js'
+import { Feed } from '#event-store/feed.js'
 import { Writer } from '#event-store/writer.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import type { Model } from '#turns/ports.js'
@@ -17,7 +18,7 @@ import { ModelsController } from './models.controller.js'
 import { RunsController } from './runs.controller.js'
 import { StepsController } from './steps.controller.js'
 import { TENANT } from './tenant.js'
-import { DATABASE, POOL, PROVIDERS } from './tokens.js'
+import { DATABASE, DURABILITY, FEED, POOL, PROVIDERS } from './tokens.js'
 import { ToolsController } from './tools.controller.js'
 
 const MODEL = {
@@ -56,6 +57,8 @@ beforeAll(async () => {
       { provide: Writer, useValue: story.writer },
       { provide: DATABASE, useValue: story.db },
       { provide: POOL, useValue: story.pool },
+      { provide: DURABILITY, useValue: 'degraded' },
+      { provide: FEED, useValue: new Feed({ reads: story.pool }) },
       { provide: PROVIDERS, useValue: { model } },
     ],
   })
@@ -224,10 +227,17 @@ it('the service says that it is there, and whether it is ready', async () => {
   })
   expect(await clients.legacy.health.check()).toMatchObject({ status: 'ok' })
   expect(await get('/health/live')).toMatchObject({ status: 200 })
-  expect(await get('/health/ready')).toMatchObject({ status: 200 })
-  const broken = new HealthController({
-    query: () => Promise.reject(new Error('refused')),
-  } as unknown as ConstructorParameters<typeof HealthController>[0])
+  expect(await get('/health/ready')).toMatchObject({
+    status: 200,
+    body: { status: 'ok', durability: 'degraded' },
+  })
+  const broken = new HealthController(
+    {
+      query: () => Promise.reject(new Error('refused')),
+    } as unknown as ConstructorParameters<typeof HealthController>[0],
+    'ok',
+    new Feed({ reads: story.pool }),
+  )
   await expect(broken.ready()).rejects.toMatchObject({
     code: 'not_ready',
     facts: { waiting_for: ['database'] },

@@ -10,3 +10,9 @@ export const PROVIDERS = Symbol('Providers')
 export const DOORBELL = Symbol('Doorbell')
 /** Waits for the end of turns. */
 export const TURN_WAITERS = Symbol('TurnWaiters')
+/** Whether Postgres keeps what it acknowledges. */
+export const DURABILITY = Symbol('Durability')
+/** The log in the order of its positions. */
+export const FEED = Symbol('Feed')
+/** Limits of the streams of events. */
+export const EVENT_STREAMS = Symbol('EventStreams')

@@ -6,11 +6,12 @@ import { z } from 'zod'
 import type { Providers } from '#adapters/providers.js'
 import { ChangeBlock } from '#commands/change-block.js'
 import { type AgentState, missingAgent } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { echo } from '#domain/errors.js'
 import { foldStream } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { prepareCall } from '#turns/tool-call.js'
+import type { Exchange } from './block-change.js'
 import { commandMetadata } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
@@ -63,7 +64,7 @@ export class ToolRunsController {
       signal: left.signal,
     })
     const { status, result } = prepared.edit
-      ? await this.#edit(request, agent, prepared)
+      ? await this.#edit({ request, reply }, agent, prepared)
       : prepared.describe(null)
     const stderr =
       status === 'error'
@@ -73,7 +74,7 @@ export class ToolRunsController {
   }
 
   async #edit(
-    request: FastifyRequest,
+    { request, reply }: Exchange,
     agent: AgentState,
     { edit, describe }: Awaited<ReturnType<typeof prepareCall>>,
   ): Promise<{ status: 'success' | 'error'; result: string }> {
@@ -82,11 +83,16 @@ export class ToolRunsController {
     const outcome = await this.commands.execute(
       new ChangeBlock(edit.blockId, edit.command, { ...commandMetadata(request), actor }),
     )
-    const block = (await foldStream(this.reads, TENANT, edit.blockId)).state as BlockState
+    if (outcome.replayed) reply.header('idempotent-replayed', 'true')
+    const version = outcome.ok ? outcome.value.version : outcome.rejection.atVersion
+    // Not the block's judgement, but the request's: a key used twice, a service that is stopping.
+    if (!outcome.ok && version === undefined) throw Problem.of(outcome.rejection)
+    const judged = await foldStream(this.reads, TENANT, edit.blockId, version)
+    const block = judged.state as BlockState
     return describe({
       label: block.settings.label,
       limit: block.settings.limit,
-      version: outcome.ok ? outcome.value.version : (outcome.rejection.atVersion ?? block.version),
+      version: block.version,
       baseVersion: null,
       unseen: [],
       text: block.value,

@@ -36,7 +36,8 @@ export class TurnsController {
     const { runId, joined } = await takeIn(this, request, agentId, turn)
     if (joined) reply.header('x-run-joined', runId)
     reply.header('x-run-id', runId)
-    await this.#ended(runId, reply)
+    // The turn goes on without the client; there is nobody left to answer.
+    if (!(await this.#ended(runId, reply))) return {}
     const result = await this.#result(runId)
     const failure = providerFailure(result)
     if (failure) throw failure
@@ -56,10 +57,15 @@ export class TurnsController {
     return renderRun((await this.#result(runId)).run)
   }
 
-  async #ended(runId: string, reply: FastifyReply): Promise<void> {
+  /** False when the client went away before. */
+  async #ended(runId: string, reply: FastifyReply): Promise<boolean> {
     const left = new AbortController()
-    reply.raw.once('close', () => left.abort(new Error('the client went away')))
-    await this.waiters.wait(runId, left.signal)
+    reply.raw.once('close', () => left.abort())
+    if (reply.raw.destroyed) return false
+    return this.waiters.wait(runId, left.signal).then(
+      () => true,
+      () => false,
+    )
   }
 
   async #result(runId: string): Promise<RunResult> {

@@ -1,5 +1,6 @@
 import { ConfigError } from '#adapters/config.js'
 import { EmbeddedPostgresError } from '#adapters/embedded-postgres-error.js'
+import { BootRefusal } from '#postgres/boot-checks.js'
 import { MigrationError } from '#postgres/migrator.js'
 
 /** A start that cannot go on, told to the person at the terminal: what, why, the one command that mends it. */
@@ -25,6 +26,9 @@ export function explain(error: unknown): StartFailure {
   if (error instanceof ConfigError) return environmentFailure(error)
   if (error instanceof EmbeddedPostgresError) {
     return new StartFailure('The embedded Postgres cannot be used.', error.message, error.hint)
+  }
+  if (error instanceof BootRefusal) {
+    return new StartFailure('The database is not safe to work with.', error.message, error.hint)
   }
   if (error instanceof MigrationError && error.reason === 'newer_schema') {
     return new StartFailure(

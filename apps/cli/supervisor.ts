@@ -6,6 +6,8 @@ import { type Config, readConfig } from '#adapters/config.js'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '#adapters/embedded-postgres.js'
 import { ownerOf } from '#adapters/owner-lock.js'
 import { prepareSchema } from '#adapters/schema.js'
+import { checkDatabase, UNSAFE_DURABILITY_WARNING } from '#postgres/boot-checks.js'
+import { APPLICATION_ROLE, createPool } from '#postgres/database.js'
 import { displayPath, header, queueStep, ready, seconds, step } from './banner.js'
 import { portHolder, portObjection } from './port-holder.js'
 import { ServiceProcess } from './service-process.js'
@@ -28,6 +30,9 @@ const PARENT_POLL_MS = 250
 const OWN_PORT_MS = 3_000
 const RESTARTS_MAX = 5
 const RESTART_PAUSE_MS = 1_000
+/** A login that may leave its role protects less than one that cannot. */
+const ROLE_NOTE = `    The service works as ${APPLICATION_ROLE}; the login of DATABASE_URL owns the tables all the same
+    (migrate with a DATABASE_OWNER_URL of its own to set them apart)`
 
 /**
  * Runs Palimpsest on one machine: a Postgres of its own (unless DATABASE_URL names one), one api and
@@ -70,6 +75,7 @@ export class Supervisor {
     await this.claimPort(config)
     const url = config.databaseUrl ?? (await this.startPostgres(config))
     await this.migrate(config, url)
+    await this.checkDatabase(config, url)
     this.aborter.signal.throwIfAborted()
     const port = await this.startServices(config, url)
     this.write(queueStep(config))
@@ -124,6 +130,18 @@ export class Supervisor {
     const numbers = applied.map((name) => name.split('_')[0])
     const range = numbers.length > 1 ? `${numbers[0]}–${numbers.at(-1)}` : (numbers[0] ?? '')
     this.write(step('Schema', range || 'up to date', performance.now() - begun))
+    if (config.databaseUrl && !config.databaseOwnerUrl) this.write(ROLE_NOTE)
+  }
+
+  /** Before anything is answered: what api and worker would refuse is told once, with its remedy. */
+  private async checkDatabase(config: Config, url: string): Promise<void> {
+    const pool = createPool(url, { max: 1 })
+    try {
+      const durability = await checkDatabase(pool, config)
+      if (durability === 'degraded') this.write(`  ✘ ${UNSAFE_DURABILITY_WARNING}`)
+    } finally {
+      await pool.end()
+    }
   }
 
   /** @returns the port the api listens on. */

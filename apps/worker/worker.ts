@@ -3,12 +3,18 @@ import 'reflect-metadata'
 import { Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { CommandBus, EventBus } from '@nestjs/cqrs'
+import type { Pool } from 'pg'
+import { CheckpointFile } from '#adapters/checkpoint-file.js'
 import type { Config } from '#adapters/config.js'
 import { openProviders } from '#adapters/providers.js'
+import { openSigningKey } from '#adapters/signing-key.js'
 import { startWakeWorker, WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
+import { CheckpointMaker } from '#event-store/checkpoints.js'
+import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_SETTINGS } from '#event-store/writer.js'
+import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
@@ -19,11 +25,14 @@ import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 
 const READS_MAX = 10
+/** The one tenant there is until tenancy comes. */
+const TENANT = 'default'
 /** Turns get so long to finish what they are at before the process ends; the rest is resumed elsewhere. */
 const CLOSE_MS = 1_000
 
 export interface RunningWorker {
   readonly workerId: string
+  readonly durability: Durability
   close(): Promise<void>
 }
 
@@ -31,6 +40,8 @@ export interface WorkerOptions {
   readonly log: (message: string, error?: unknown) => void
   /** After each commit of a turn, by name: where tests kill the process. */
   readonly onCommit?: (point: string) => void
+  /** Other limits of a model's answer than the usual ones. */
+  readonly modelTimeoutsMs?: Parameters<typeof openProviders>[1]
 }
 
 @Module({})
@@ -52,18 +63,22 @@ export async function openWorker(
   const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
   const claims = createPool(databaseUrl, { max: 4, settings: { lock_timeout: 200 }, onError })
   await assertSchema(reads)
+  const durability = await checkDatabase(reads, config)
   const db = createDatabase(reads)
   const app = await NestFactory.createApplicationContext(
     { module: WorkerModule, imports: [CommandsModule.over({ writes, reads })] },
     { logger: ['error', 'warn'] },
   )
   const commands = app.get(CommandBus)
-  const providers = await openProviders(config)
+  const providers = await openProviders(config, options.modelTimeoutsMs)
   const connection = { redisUrl: config.redisUrl, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
   const hints = new Hints(reads, TURN_HINTS)
+  const feedHints = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
-    if (event instanceof EventsCommitted) hintEnds(event, hints)
+    if (!(event instanceof EventsCommitted)) return
+    feedHints.send('grown')
+    hintEnds(event, hints)
   })
   const stopping = new AbortController()
   const loop = new TurnLoop({
@@ -77,7 +92,7 @@ export async function openWorker(
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
   const runner = new AgentRunner(claims, loop, doorbell, workerId)
-  const presence = new WorkerPresence(claims, doorbell, workerId, onError)
+  const presence = new WorkerPresence(claims, doorbell, workerId, runner, onError)
   await presence.start()
   const wakes = startWakeWorker(
     connection,
@@ -85,18 +100,44 @@ export async function openWorker(
     ({ tenant_id, agent_id }) => runner.wake(tenant_id, agent_id, stopping.signal),
     onError,
   )
+  const checkpoints = startCheckpoints(config, reads, onError)
+  const close = async (): Promise<void> => {
+    stopping.abort(new Error('the worker stops'))
+    await wakes.close(CLOSE_MS)
+    await presence.stop().catch(onError)
+    await checkpoints?.close()
+    await doorbell.close()
+    await app.close()
+    await providers.close()
+    await db.destroy()
+    await Promise.all([writes.end(), claims.end()])
+  }
+  let closing: Promise<void> | null = null
   return {
     workerId,
-    async close() {
-      stopping.abort(new Error('the worker stops'))
-      await wakes.close(CLOSE_MS)
-      await presence.stop().catch(onError)
-      await doorbell.close().catch(onError)
-      await app.close()
-      await providers.close()
-      await db.destroy()
-      await Promise.all([writes.end(), claims.end()])
+    durability,
+    close() {
+      closing ??= close()
+      return closing
     },
+  }
+}
+
+/** Turns run without them: a data directory that cannot be written to is told, and nothing more. */
+function startCheckpoints(
+  { dataDir }: Config,
+  pool: Pool,
+  onError: (error: unknown) => void,
+): CheckpointMaker | null {
+  try {
+    const signer = openSigningKey(dataDir)
+    const sink = new CheckpointFile(dataDir)
+    const maker = new CheckpointMaker({ pool, tenantIds: [TENANT], signer, sink, onError })
+    maker.start()
+    return maker
+  } catch (error) {
+    onError(error)
+    return null
   }
 }
 

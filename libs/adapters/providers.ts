@@ -2,7 +2,7 @@ import { type Model, ModelFailure, type Search } from '#turns/ports.js'
 import type { Config } from './config.js'
 import { ExaSearch } from './exa-search.js'
 import type { LoopbackServer } from './loopback-server.js'
-import { OpenAIModel } from './openai-model.js'
+import { OpenAIModel, type OpenAIModelOptions } from './openai-model.js'
 import { startSimulatedModel } from './simulated-model.js'
 import { startSimulatedSearch } from './simulated-search.js'
 
@@ -18,14 +18,21 @@ export interface Providers {
   close(): Promise<void>
 }
 
-/** Connects the ports to what the configuration names. Nothing is asked of a real service here. */
-export async function openProviders(config: Config): Promise<Providers> {
+/**
+ * Connects the ports to what the configuration names. Nothing is asked of a real service here.
+ *
+ * @param modelTimeoutsMs other limits of a model's answer than the usual ones.
+ */
+export async function openProviders(
+  config: Config,
+  modelTimeoutsMs: OpenAIModelOptions['timeoutsMs'] = {},
+): Promise<Providers> {
   const started: LoopbackServer[] = []
   const close = async () => {
     await Promise.all(started.splice(0).map((server) => server.close()))
   }
   try {
-    const model = await openModel(config, started)
+    const model = await openModel(config, started, modelTimeoutsMs)
     const search = await openSearch(config, started)
     return { model, search, simulated: config.simulated, close }
   } catch (error) {
@@ -34,7 +41,11 @@ export async function openProviders(config: Config): Promise<Providers> {
   }
 }
 
-async function openModel(config: Config, started: LoopbackServer[]): Promise<Model> {
+async function openModel(
+  config: Config,
+  started: LoopbackServer[],
+  timeoutsMs: NonNullable<OpenAIModelOptions['timeoutsMs']>,
+): Promise<Model> {
   const provider = 'openai'
   const { apiKey, baseUrl } = config.openai
   if (config.simulated.model) {
@@ -48,7 +59,7 @@ async function openModel(config: Config, started: LoopbackServer[]): Promise<Mod
     })
   }
   if (!apiKey && !baseUrl) return NO_MODEL
-  return new OpenAIModel({ apiKey, baseUrl, provider, simulated: false })
+  return new OpenAIModel({ apiKey, baseUrl, provider, simulated: false, timeoutsMs })
 }
 
 async function openSearch(config: Config, started: LoopbackServer[]): Promise<Search> {

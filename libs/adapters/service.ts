@@ -1,3 +1,4 @@
+import { BootRefusal } from '#postgres/boot-checks.js'
 import { MigrationError } from '#postgres/migrator.js'
 import { type Config, ConfigError, readConfig } from './config.js'
 
@@ -54,9 +55,15 @@ export async function runService(
 
 function fail(name: string, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error)
-  const expected = error instanceof ConfigError || error instanceof MigrationError
-  const hint = error instanceof MigrationError ? 'npm run migrate' : 'npm start'
+  const refused = error instanceof BootRefusal
+  const expected = error instanceof ConfigError || error instanceof MigrationError || refused
+  const hint = refused
+    ? error.hint
+    : error instanceof MigrationError
+      ? 'npm run migrate'
+      : 'npm start'
   console.error(`${name} could not start: ${message}`)
+  if (refused) console.error(`To go on: ${hint}`)
   if (!expected) console.error(error)
   if (process.send) process.send({ type: 'failed', message, hint }, () => process.exit(1))
   else process.exit(1)

@@ -29,6 +29,9 @@ export interface WakeJob {
 const SCHEMA = 'bullmq'
 const POOL_MAX = 4
 
+/** A queue that does not answer must not hold up whoever rings: the sweeper rings again. */
+const RING_MS_MAX = 1_000
+
 /** A doorbell is a hint: done or failed, its job goes, and it is never tried again as a job. */
 const ONCE: JobsOptions = { removeOnComplete: true, removeOnFail: true, attempts: 1 }
 
@@ -72,25 +75,27 @@ export class WakeQueue implements Doorbell {
   }
 
   async ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void> {
-    try {
-      await this.#queue.removeDeduplicationKey(agentId)
-    } catch (error) {
-      this.onError(error)
-    }
+    await this.#bounded(this.#queue.removeDeduplicationKey(agentId))
     await this.#add(tenantId, agentId, { jobId: `wake-${agentId}-${epoch}-${second}` })
   }
 
   async close(): Promise<void> {
-    await this.#queue.close()
+    await this.#bounded(this.#queue.close())
     this.#redis?.disconnect()
   }
 
   async #add(tenant_id: string, agent_id: string, options: JobsOptions): Promise<void> {
-    try {
-      await this.#queue.add(WAKE_JOB, { tenant_id, agent_id }, { ...ONCE, ...options })
-    } catch (error) {
-      this.onError(error)
-    }
+    await this.#bounded(this.#queue.add(WAKE_JOB, { tenant_id, agent_id }, { ...ONCE, ...options }))
+  }
+
+  /** Waits for the queue a while; never throws. */
+  async #bounded(asked: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, RING_MS_MAX)
+    })
+    await Promise.race([asked.then(undefined, this.onError), late])
+    clearTimeout(timer)
   }
 }
 
@@ -122,9 +127,12 @@ export function startWakeWorker(
   worker.on('failed', (_job, error) => onError(error))
   return {
     async close(deadlineMs) {
-      const timer = new Promise<void>((resolve) => setTimeout(resolve, deadlineMs).unref())
-      await Promise.race([worker.close(), timer])
-      await Promise.race([worker.close(true), timer])
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, deadlineMs)
+      })
+      await Promise.race([worker.close().catch(onError), late])
+      clearTimeout(timer)
       redis?.disconnect()
     },
   }

@@ -8,7 +8,8 @@ import {
   decideAgent,
 } from '#domain/agent.js'
 import { attach, attachAll, deleteAgent, detach } from '#domain/attachment.js'
-import { type BlockSettings, createBlock } from '#domain/block.js'
+import { createBlock } from '#domain/block.js'
+import type { BlockSettings } from '#domain/block-events.js'
 import { draft } from '#domain/draft.js'
 import { accept, type Decided } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'

@@ -1,14 +1,13 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { deleteBlock, patchBlock } from '#domain/attachment.js'
-import {
-  type BlockCommand,
-  type BlockEvent,
-  type BlockSettings,
-  type Writer as BlockWriter,
-  createBlock,
-  decideBlock,
-  type Receipt,
-} from '#domain/block.js'
+import { createBlock, decideBlock } from '#domain/block.js'
+import type {
+  BlockCommand,
+  BlockEvent,
+  BlockSettings,
+  Writer as BlockWriter,
+  Receipt,
+} from '#domain/block-events.js'
 import type { Decided } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'
 import type { Decision, States } from '#event-store/unit.js'

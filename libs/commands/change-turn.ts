@@ -6,11 +6,11 @@ import type { TurnState } from '#domain/turn.js'
 import type { TurnEvent } from '#domain/turn-events.js'
 import {
   failTurn,
-  isOver,
   type QueuedPayload,
   queueTurn,
   type RequestedPayload,
   recordReply,
+  scheduleRetry,
   startTurn,
 } from '#domain/turn-steps.js'
 import type { Verdict } from '#event-store/unit.js'
@@ -19,15 +19,13 @@ import type { CommandMetadata } from './metadata.js'
 
 export type TurnChange =
   | { readonly type: 'QueueTurn'; readonly payload: QueuedPayload }
-  | { readonly type: 'StartTurn'; readonly workerId: string; readonly first: RequestedPayload }
-  | { readonly type: 'RecordReply'; readonly payload: Parameters<typeof recordReply>[1] }
   | {
-      readonly type: 'ScheduleRetry'
-      readonly step: number
-      readonly failureClass: string
-      readonly attempt: number
-      readonly notBefore: string
+      readonly type: 'StartTurn'
+      readonly workerId: string
+      readonly first: RequestedPayload | null
     }
+  | { readonly type: 'RecordReply'; readonly payload: Parameters<typeof recordReply>[1] }
+  | { readonly type: 'ScheduleRetry'; readonly payload: Parameters<typeof scheduleRetry>[1] }
   | { readonly type: 'FailTurn'; readonly failure: Parameters<typeof failTurn>[1] }
 
 export interface TurnChanged {
@@ -95,16 +93,8 @@ function step(
       return startTurn(turn, { workerId: change.workerId, epoch }, change.first)
     case 'RecordReply':
       return recordReply(turn, change.payload)
-    case 'ScheduleRetry': {
-      if (isOver(turn)) return []
-      const { step, failureClass, attempt, notBefore } = change
-      return [
-        {
-          type: 'ModelRetryScheduled',
-          payload: { step, class: failureClass, attempt, not_before: notBefore },
-        },
-      ]
-    }
+    case 'ScheduleRetry':
+      return scheduleRetry(turn, change.payload)
     case 'FailTurn':
       return failTurn(turn, change.failure)
   }

@@ -1,6 +1,8 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
-import { type BlockCommand, type BlockState, decideBlock, type TextChange } from '#domain/block.js'
-import { unseen } from '#domain/block-unseen.js'
+import { decideBlock } from '#domain/block.js'
+import type { BlockCommand } from '#domain/block-events.js'
+import type { BlockState, TextChange } from '#domain/block-state.js'
+import { unseen } from '#domain/block-state.js'
 import type { Rejection } from '#domain/errors.js'
 import type { Append } from '#domain/streams.js'
 import { apply } from '#domain/text.js'
@@ -98,10 +100,11 @@ export class RunToolStepHandler implements ICommandHandler<RunToolStep> {
   }
 }
 
-function judge(
+/** Decides a block command and keeps what its tool return is written from. Pure. */
+export function judge(
   block: BlockState,
   command: BlockCommand,
-  by: CommandMetadata,
+  by: Pick<CommandMetadata, 'actor' | 'baseVersion' | 'correlation'>,
 ): { appends: Append[]; judgement: BlockJudgement } {
   const baseVersion = by.baseVersion ?? null
   const writer = { actor: by.actor, baseVersion, runId: by.correlation?.run_id ?? null }

@@ -1,14 +1,9 @@
 import type { Actor } from './actor.js'
 import { type AgentEvent, type AgentState, BLOCKS_MAX, missingAgent } from './agent.js'
-import {
-  type BlockCommand,
-  type BlockEvent,
-  type BlockState,
-  decideBlock,
-  type Right,
-  type Writer,
-} from './block.js'
+import { decideBlock } from './block.js'
+import type { BlockCommand, BlockEvent, Right, Writer } from './block-events.js'
 import * as refuse from './block-refusals.js'
+import type { BlockState } from './block-state.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import type { Append } from './streams.js'

@@ -2,13 +2,13 @@ import type {
   BlockCommand,
   BlockEvent,
   BlockSettings,
-  BlockState,
   Place,
   SettingsChange,
   Writer,
-} from './block.js'
+} from './block-events.js'
 import { ambiguous, limitExceeded, lineOutOfRange, noMatch } from './block-refusals.js'
-import { forgotten, reference, unseen } from './block-unseen.js'
+import type { BlockState } from './block-state.js'
+import { forgotten, reference, unseen } from './block-state.js'
 import { rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import * as text from './text.js'

@@ -1,6 +1,8 @@
-import type { BlockCommand, BlockState, Writer } from './block.js'
-import { reference, unseen } from './block-unseen.js'
+import type { BlockCommand, Writer } from './block-events.js'
+import type { BlockState } from './block-state.js'
+import { reference, unseen } from './block-state.js'
 import { echo, type Rejection, rejection } from './errors.js'
+import { nearest } from './nearest.js'
 import * as text from './text.js'
 
 const LABEL_LENGTH_MAX = 100
@@ -198,8 +200,10 @@ export function noMatch(
     : `No replacement was performed, old_string \`${old}\` did not appear verbatim in memory block with label \`${label}\`.`
   const missed = unseen(state, writer)
   const last = missed.at(-1) ?? (writer.baseVersion === null ? state.recent.at(-1) : undefined)
+  const near = nearest(state.value, command.old)
   return rejection('replace_no_match', detail, {
     block_id: state.id,
+    ...(near.length > 0 ? { nearest: near } : {}),
     ...variant(state.value, command.old),
     ...(last ? { last_changed_by: { version: last.version, actor: last.actor, at: last.at } } : {}),
     ...(writer.baseVersion === null

@@ -1,15 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import {
-  type BlockCommand,
-  type BlockEvent,
-  type BlockState,
-  createBlock,
-  decideBlock,
-  evolveBlock,
-  initialBlock,
-  type Writer,
-} from './block.js'
+import { createBlock, decideBlock } from './block.js'
+import type { BlockCommand, BlockEvent, Writer } from './block-events.js'
+import { type BlockState, evolveBlock, initialBlock } from './block-state.js'
 import { draft } from './draft.js'
 import type { Recorded } from './event.js'
 

@@ -21,7 +21,7 @@ function wait(status: number, title: string, hint: string): ErrorEntry {
 }
 
 const TRANSPORT = {
-  not_found: refusal(404, 'Nothing is there', 'Look the route up in /openapi.json.'),
+  not_found: refusal(404, 'Nothing is there', 'Look the route up in docs/api.md.'),
   bad_framing: refusal(
     400,
     'The HTTP message is malformed',

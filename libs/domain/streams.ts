@@ -1,5 +1,6 @@
 import { type AgentEvent, type AgentState, evolveAgent, initialAgent } from './agent.js'
-import { type BlockEvent, type BlockState, evolveBlock, initialBlock } from './block.js'
+import type { BlockEvent } from './block-events.js'
+import { type BlockState, evolveBlock, initialBlock } from './block-state.js'
 import { type Recorded, streamKind } from './event.js'
 import { evolveTurn, initialTurn, type TurnState } from './turn.js'
 import type { TurnEvent } from './turn-events.js'

@@ -59,13 +59,18 @@ export function queueTurn(state: TurnState, payload: QueuedPayload): Decided<Tur
 /**
  * Begins or resumes: a turn that was started too often without a new step is dead-lettered, so one
  * poisoned turn cannot hold up its agent for ever.
+ *
+ * @param first the first model request; null when it could not be made, which counts as a start too.
  */
 export function startTurn(
   state: TurnState,
   claim: { readonly workerId: string; readonly epoch: number },
-  first: RequestedPayload,
+  first: RequestedPayload | null,
 ): TurnEvent[] {
   if (isOver(state)) return []
+  const asked: TurnEvent[] =
+    first && state.steps.length === 0 ? [{ type: 'ModelRequested', payload: first }] : []
+  if (state.status === 'running' && state.epoch === claim.epoch) return asked
   if (state.attemptsWithoutProgress >= ATTEMPTS_WITHOUT_PROGRESS_MAX) {
     const { attempts, usage } = state
     const last_error = `started ${attempts} times without finishing another step`
@@ -75,7 +80,7 @@ export function startTurn(
     type: 'TurnStarted',
     payload: { worker_id: claim.workerId, epoch: claim.epoch, attempt: state.attempts + 1 },
   }
-  return state.steps.length > 0 ? [started] : [started, { type: 'ModelRequested', payload: first }]
+  return [started, ...asked]
 }
 
 /**
@@ -103,6 +108,17 @@ export function recordReply(
       }),
     ),
   ]
+}
+
+/** Records that the model failed and when it is asked again. */
+export function scheduleRetry(
+  state: TurnState,
+  payload: Extract<TurnEvent, { type: 'ModelRetryScheduled' }>['payload'],
+): TurnEvent[] {
+  const step = state.steps.at(-1)
+  if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
+  if (payload.attempt !== step.retries + 1) return []
+  return [{ type: 'ModelRetryScheduled', payload }]
 }
 
 /**

@@ -30,6 +30,8 @@ export interface StepState {
   readonly reply: ModelReply | null
   readonly usage: Usage | null
   readonly retries: number
+  /** A failed call is not repeated before this time. */
+  readonly notBefore: string | null
   readonly calls: readonly CallState[]
 }
 
@@ -154,7 +156,11 @@ export function evolveTurn(before: TurnState, event: Recorded<TurnEvent>): TurnS
     case 'ModelRetryScheduled':
       return {
         ...state,
-        steps: lastStep(before, (step) => ({ ...step, retries: step.retries + 1 })),
+        steps: lastStep(before, (step) => ({
+          ...step,
+          retries: step.retries + 1,
+          notBefore: event.payload.not_before,
+        })),
       }
     case 'ToolCalled':
       return { ...state, steps: lastStep(before, (step) => called(step, event)) }
@@ -211,6 +217,7 @@ function requested(event: Recorded<Extract<TurnEvent, { type: 'ModelRequested' }
     reply: null,
     usage: null,
     retries: 0,
+    notBefore: null,
     calls: [],
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { ERRORS, type Rejection } from '#domain/errors.js'
 import { streamKind } from '#domain/event.js'
 import { type AnyState, type Append, evolve } from '#domain/streams.js'

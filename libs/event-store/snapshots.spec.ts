@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { foldStream, foldStreams, headTexts } from './stream-reader.js'
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { streamKind } from '#domain/event.js'
 import type { Plan } from './group.js'
 import { StatementBuilder as Builder } from './statement-builder.js'

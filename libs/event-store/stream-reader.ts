@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg'
 import type { Actor, Correlation } from '#domain/actor.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { type AnyEvent, type AnyState, evolve, initialState, isKnownType } from '#domain/streams.js'
 import type { Header, StoredLink } from './chain.js'
 import { GENESIS } from './chain.js'
@@ -186,25 +186,6 @@ export async function readStream(
     values: [tenantId, streamId, page.after ?? (descending ? NEWEST : 0), page.limit],
   })
   return rows.map(toEvent)
-}
-
-/**
- * Events of all streams in the order of the log, after a position. Meant for a log at rest: beside
- * running writers only the fenced feed misses nothing.
- */
-export async function readLog(
-  db: Queryable,
-  tenantId: string,
-  after: string,
-  limit: number,
-): Promise<{ events: StreamEvent[]; cursor: string }> {
-  const { rows } = await db.query<EventRow & { position: string }>({
-    name: 'read-log',
-    text: `select ${COLUMNS}, e.position from events e
-      where e.tenant_id = $1 and e.position > $2 order by e.position limit $3`,
-    values: [tenantId, after, limit],
-  })
-  return { events: rows.map(toEvent), cursor: rows.at(-1)?.position ?? after }
 }
 
 /** Every link of a stream's chain, with the exact payload text, for verification. */

@@ -1,6 +1,6 @@
 import type { Actor, Correlation } from '#domain/actor.js'
 import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { Rejection } from '#domain/errors.js'
 import type { Recorded } from '#domain/event.js'
 import type { AnyEvent, AnyState, Append } from '#domain/streams.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { by, insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { firstBroken } from './chain.js'
 import { foldStream, readChain } from './stream-reader.js'

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { APPLICATION_ROLE } from './database.js'
 
-/** At most one hint in so many milliseconds from one process, the first at once. */
+/** At most one hint in so many milliseconds from one process and channel, the first at once. */
 const THROTTLE_MS = 5
 const RECONNECT_MS = 500
 /** Ids of one NOTIFY: its payload holds 8,000 bytes. */
@@ -18,22 +18,27 @@ export class Hints {
   constructor(
     private readonly pool: pg.Pool,
     private readonly channel: string,
+    private readonly throttleMs = THROTTLE_MS,
   ) {}
 
   send(id: string): void {
     this.#ids.add(id)
-    if (this.#timer) return
-    this.#flush()
+    if (!this.#timer) this.#flush()
+  }
+
+  /** Whatever comes within the pause goes out after it. */
+  #pause(): void {
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#flush()
-    }, THROTTLE_MS)
+    }, this.throttleMs)
   }
 
   #flush(): void {
     const ids = [...this.#ids].slice(0, IDS_MAX)
     if (ids.length === 0) return
     for (const id of ids) this.#ids.delete(id)
+    this.#pause()
     this.pool.query('select pg_notify($1, $2)', [this.channel, ids.join(' ')]).catch(() => {})
   }
 }

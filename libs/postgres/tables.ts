@@ -185,6 +185,26 @@ export interface MailboxesTable {
   not_before: Time | null
 }
 
+export interface SubscriptionsTable {
+  tenant_id: string
+  name: string
+  checkpoint: BigInt64
+  owner: string | null
+  epoch: BigInt64
+  lease_until: Time
+}
+
+export interface QuarantinedStreamsTable {
+  tenant_id: string
+  subscription: string
+  stream_id: string
+  version: number
+  position: BigInt64
+  error: string
+  retry: boolean
+  quarantined_at: Time
+}
+
 export interface WorkersTable {
   worker_id: string
   lease_until: Time
@@ -241,6 +261,8 @@ export interface Tables {
   > & { seq: BigInt64 }
   steps: Stored<StepRow, 'created_at' | 'done_at', 'usage' | 'error'>
   messages: Stored<MessageRow, 'created_at', 'content'>
+  subscriptions: SubscriptionsTable
+  quarantined_streams: QuarantinedStreamsTable
   mailboxes: MailboxesTable
   workers: WorkersTable
   tools: ToolsTable

@@ -1,5 +1,5 @@
 import type { Actor } from '#domain/actor.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { foldStream, type Queryable, readStream } from '#event-store/stream-reader.js'
 import type { BlockView } from './blocks.js'
 

@@ -1,4 +1,4 @@
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { StreamEvent } from '#event-store/unit.js'
 import type { BlockRow } from '#postgres/tables.js'
 

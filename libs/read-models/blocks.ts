@@ -1,6 +1,6 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Actor } from '#domain/actor.js'
-import type { BlockSettings } from '#domain/block.js'
+import type { BlockSettings } from '#domain/block-events.js'
 import { headTexts } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'

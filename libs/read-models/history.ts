@@ -1,5 +1,5 @@
 import type { Actor } from '#domain/actor.js'
-import type { BlockEvent, Receipt } from '#domain/block.js'
+import type { BlockEvent, Receipt } from '#domain/block-events.js'
 import type { Recorded } from '#domain/event.js'
 import type { Splice } from '#domain/text.js'
 import { type Queryable, readStream } from '#event-store/stream-reader.js'

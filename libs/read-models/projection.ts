@@ -1,5 +1,5 @@
 import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { AnyState } from '#domain/streams.js'
 import type { TurnState } from '#domain/turn.js'
 import type { RowChange, StreamEvent } from '#event-store/unit.js'

@@ -1,16 +1,20 @@
 import type { Queryable } from '#event-store/stream-reader.js'
-import { claimMailbox, nextTurn, releaseMailbox } from './mailbox.js'
+import { type Claim, claimMailbox, nextTurn, releaseMailbox } from './mailbox.js'
 import type { Doorbell } from './ports.js'
 import type { TurnLoop } from './turn-loop.js'
 
 /** Turns of one agent that one wake runs before others get their chance. */
 const TURNS_PER_WAKE_MAX = 5
+/** After a fault the agent is left alone for so long: then the sweeper rings. */
+const PAUSE_AFTER_FAULT_MS = 1_000
 
 /**
  * What a wake does: claims the agent's mailbox and runs its turns in order, one at a time. A wake
  * that finds nothing, or somebody living at work, ends at once; it is a hint, never the truth.
  */
 export class AgentRunner {
+  readonly #held = new Set<string>()
+
   constructor(
     private readonly db: Queryable,
     private readonly loop: TurnLoop,
@@ -18,19 +22,45 @@ export class AgentRunner {
     private readonly workerId: string,
   ) {}
 
+  /** How many agents are being worked on here. */
+  get held(): number {
+    return this.#held.size
+  }
+
+  holds(tenantId: string, agentId: string): boolean {
+    return this.#held.has(`${tenantId}/${agentId}`)
+  }
+
+  /** @throws what went wrong; the turn is tried again after a pause, by whoever hears of it. */
   async wake(tenantId: string, agentId: string, signal: AbortSignal): Promise<void> {
-    const claim = await claimMailbox(this.db, tenantId, agentId, this.workerId)
-    if (!claim) return
-    let fenced = false
+    if (signal.aborted || this.holds(tenantId, agentId)) return
+    const key = `${tenantId}/${agentId}`
+    this.#held.add(key)
     try {
-      for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted && !fenced; count++) {
+      const claim = await claimMailbox(this.db, tenantId, agentId, this.workerId)
+      if (claim) await this.#work(claim, signal)
+    } finally {
+      this.#held.delete(key)
+    }
+  }
+
+  async #work(claim: Claim, signal: AbortSignal): Promise<void> {
+    const { tenantId, agentId } = claim
+    try {
+      for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted; count++) {
         const turn = await nextTurn(this.db, tenantId, agentId)
         if (!turn) break
-        fenced = (await this.loop.run(claim, turn, signal)) === 'fenced'
+        if ((await this.loop.run(claim, turn, signal)) === 'fenced') return
       }
-    } finally {
-      const pending = fenced ? 0 : await releaseMailbox(this.db, claim)
-      if (pending > 0) await this.doorbell.ring(tenantId, agentId)
+    } catch (error) {
+      // What cannot be given back now, the sweeper finds.
+      await releaseMailbox(this.db, claim, PAUSE_AFTER_FAULT_MS).catch(() => {})
+      throw error
+    }
+    const pending = await releaseMailbox(this.db, claim)
+    // Only for a turn that is really there: a wrong count must not ring for ever.
+    if (pending > 0 && (await nextTurn(this.db, tenantId, agentId))) {
+      await this.doorbell.ring(tenantId, agentId)
     }
   }
 }

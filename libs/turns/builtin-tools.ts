@@ -164,14 +164,25 @@ export const BUILTIN_TOOLS: readonly BuiltinTool[] = [
   ),
 ]
 
+/** Tools after whose success the turn ends, for agents with base tool rules. */
+export const TERMINAL_TOOLS: ReadonlySet<string> = namesOf((builtin) => builtin.terminal)
+
+/** Tools without effects, whose calls of one step may run side by side. */
+export const PARALLEL_TOOLS: ReadonlySet<string> = namesOf((builtin) => builtin.parallel)
+
+const WITHOUT_RULES: ReadonlySet<AgentType> = new Set([
+  'letta_v1_agent',
+  'react_agent',
+  'workflow_agent',
+])
+
 /**
- * Tools after whose success the turn ends, for agents with base tool rules. Agents of the types
- * `letta_v1_agent`, `react_agent` and `workflow_agent` have none: their turn ends when the model
- * answers without a tool call.
+ * The tools that end a turn of an agent of this type. Three types have no base tool rules: their turn
+ * ends when the model answers without a tool call.
  */
-export const TERMINAL_TOOLS: ReadonlySet<string> = new Set(
-  BUILTIN_TOOLS.filter((builtin) => builtin.terminal).map((builtin) => builtin.name),
-)
+export function terminalTools(agentType: AgentType): ReadonlySet<string> {
+  return WITHOUT_RULES.has(agentType) ? new Set() : TERMINAL_TOOLS
+}
 
 const MEMORY_TOOLS = ['conversation_search', 'memory_insert', 'memory_replace']
 const SLEEPTIME_TOOLS = ['memory_replace', 'memory_insert', 'memory_rethink', 'memory_finish_edits']
@@ -201,6 +212,10 @@ export function baseToolNames(agentType: AgentType, hasSleeptime: boolean): read
         ? CHAT_TOOLS
         : [...CHAT_TOOLS, 'core_memory_append', 'core_memory_replace']
   }
+}
+
+function namesOf(chosen: (builtin: BuiltinTool) => boolean): Set<string> {
+  return new Set(BUILTIN_TOOLS.filter(chosen).map((builtin) => builtin.name))
 }
 
 function tool(

@@ -1,5 +1,5 @@
 import type { StepState } from '#domain/turn.js'
-import type { InputMessage } from '#domain/turn-events.js'
+import type { InputMessage, ToolCall } from '#domain/turn-events.js'
 import type { MessageContent } from '#postgres/tables.js'
 import type { ModelMessage, ModelTool } from './ports.js'
 
@@ -33,65 +33,47 @@ export function modelMessages(prompt: CompiledPrompt, steps: readonly StepState[
   ]
 }
 
-function stepMessages(step: StepState): ModelMessage[] {
-  if (!step.reply) return []
-  const calls = step.calls.map(({ tool_call_id: id, name, arguments: args }) => ({
+function stepMessages({ reply, calls }: StepState): ModelMessage[] {
+  if (!reply) return []
+  const resultOf = (id: string) =>
+    calls.find((call) => call.tool_call_id === id)?.returned?.result ?? null
+  return exchange(reply.content, calls, resultOf)
+}
+
+/**
+ * A model's answer and the returns of its calls, right behind it and in the order of the calls. A call
+ * whose turn ended before it returned still gets an answer: providers refuse the request otherwise.
+ */
+function exchange(
+  content: string | null,
+  calls: readonly ToolCall[],
+  resultOf: (id: string) => string | null,
+): ModelMessage[] {
+  if (calls.length === 0) return [{ role: 'assistant', content }]
+  const tool_calls = calls.map(({ tool_call_id: id, name, arguments: args }) => ({
     id,
     name,
     arguments: args,
   }))
-  return [
-    {
-      role: 'assistant',
-      content: step.reply.content,
-      ...(calls.length > 0 ? { tool_calls: calls } : {}),
-    },
-    ...step.calls.map(
-      (call): ModelMessage => ({
-        role: 'tool',
-        tool_call_id: call.tool_call_id,
-        content: call.returned?.result ?? NO_RESULT,
-      }),
-    ),
-  ]
+  const returns = tool_calls.map(({ id }): ModelMessage => {
+    return { role: 'tool', tool_call_id: id, content: resultOf(id) ?? NO_RESULT }
+  })
+  return [{ role: 'assistant', content, tool_calls }, ...returns]
 }
 
-/** A call whose turn ended before it returned still needs an answer: providers refuse it otherwise. */
+/** Returns belong to the answer before them: the ids of calls may repeat from turn to turn. */
 function pastMessages(history: readonly PastMessage[]): ModelMessage[] {
-  const answered = new Set(
-    history.flatMap((message) =>
-      'tool_call_id' in message.content ? [message.content.tool_call_id] : [],
-    ),
-  )
-  return history.flatMap((message): ModelMessage[] => {
-    const { content } = message
-    if ('tool_call_id' in content) {
-      return [{ role: 'tool', tool_call_id: content.tool_call_id, content: content.result }]
+  return history.flatMap(({ role, content }, i): ModelMessage[] => {
+    if ('tool_call_id' in content) return []
+    if (!('tool_calls' in content)) {
+      return [inputMessage({ role: role === 'tool' ? 'user' : role, content: content.content })]
     }
-    if ('tool_calls' in content) {
-      const calls = content.tool_calls.map(({ tool_call_id: id, name, arguments: args }) => ({
-        id,
-        name,
-        arguments: args,
-      }))
-      const missing = calls.filter((call) => !answered.has(call.id))
-      return [
-        {
-          role: 'assistant',
-          content: content.content,
-          ...(calls.length > 0 ? { tool_calls: calls } : {}),
-        },
-        ...missing.map(
-          ({ id }): ModelMessage => ({ role: 'tool', tool_call_id: id, content: NO_RESULT }),
-        ),
-      ]
+    const returns = new Map<string, string>()
+    for (const { content: next } of history.slice(i + 1)) {
+      if (!('tool_call_id' in next)) break
+      returns.set(next.tool_call_id, next.result)
     }
-    return [
-      inputMessage({
-        role: message.role === 'tool' ? 'user' : message.role,
-        content: content.content,
-      }),
-    ]
+    return exchange(content.content, content.tool_calls, (id) => returns.get(id) ?? null)
   })
 }
 

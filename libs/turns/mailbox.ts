@@ -10,14 +10,18 @@ export interface Claim {
   readonly epoch: number
 }
 
+/** Some other transaction holds the row for longer than a claim waits. */
+const LOCK_NOT_AVAILABLE = '55P03'
+
 const OWNER_IS_GONE = `(m.owner is null or not exists (
       select from workers w where w.worker_id = m.owner and w.lease_until > clock_timestamp()))`
 
 /**
  * Takes an agent's mailbox: its epoch rises, so whoever had it before writes nothing more. A plain
- * UPDATE that waits, since an intake holds this very row for the length of a commit.
+ * UPDATE that waits, since an intake holds this very row for the length of a commit. What this worker
+ * owns itself it may take again: the caller knows whether it is at it.
  *
- * @returns null when nothing waits there, it is not time yet, or a living worker has it.
+ * @returns null when nothing waits there, it is not time yet, or another living worker has it.
  */
 export async function claimMailbox(
   db: Queryable,
@@ -25,27 +29,39 @@ export async function claimMailbox(
   agentId: string,
   workerId: string,
 ): Promise<Claim | null> {
-  const { rows } = await db.query<{ epoch: string }>({
-    name: 'claim-mailbox',
-    text: `update mailboxes m set epoch = m.epoch + 1, owner = $3
-            where m.tenant_id = $1 and m.agent_id = $2 and m.pending > 0
-              and (m.not_before is null or m.not_before <= clock_timestamp())
-              and ${OWNER_IS_GONE}
-        returning m.epoch`,
-    values: [tenantId, agentId, workerId],
-  })
-  const row = rows[0]
-  return row ? { tenantId, agentId, epoch: Number(row.epoch) } : null
+  try {
+    const { rows } = await db.query<{ epoch: string }>({
+      name: 'claim-mailbox',
+      text: `update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
+              where m.tenant_id = $1 and m.agent_id = $2 and m.pending > 0
+                and (m.not_before is null or m.not_before <= clock_timestamp())
+                and (m.owner = $3 or ${OWNER_IS_GONE})
+          returning m.epoch`,
+      values: [tenantId, agentId, workerId],
+    })
+    const row = rows[0]
+    return row ? { tenantId, agentId, epoch: Number(row.epoch) } : null
+  } catch (error) {
+    // The sweeper rings again.
+    if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) return null
+    throw error
+  }
 }
 
-/** Gives the mailbox back; nothing happens if somebody else has claimed it. Answers what still waits. */
-export async function releaseMailbox(db: Queryable, claim: Claim): Promise<number> {
+/**
+ * Gives the mailbox back; nothing happens if somebody else has claimed it. Answers what still waits.
+ *
+ * @param pauseMs nobody may claim it for so long: something is wrong there.
+ */
+export async function releaseMailbox(db: Queryable, claim: Claim, pauseMs = 0): Promise<number> {
   const { rows } = await db.query<{ pending: number }>({
     name: 'release-mailbox',
-    text: `update mailboxes set owner = null, ready_at = clock_timestamp()
+    text: `update mailboxes set owner = null, ready_at = clock_timestamp(),
+                  not_before = case when $4 > 0
+                    then clock_timestamp() + make_interval(secs => $4::float8 / 1000) end
             where tenant_id = $1 and agent_id = $2 and epoch = $3
         returning pending`,
-    values: [claim.tenantId, claim.agentId, claim.epoch],
+    values: [claim.tenantId, claim.agentId, claim.epoch, pauseMs],
   })
   return rows[0]?.pending ?? 0
 }
@@ -72,6 +88,11 @@ export async function nextTurn(
   return row ? { runId: row.run_id, seq: Number(row.seq) } : null
 }
 
+/** Takes the rows of workers away that died long ago; their mailboxes are free either way. */
+export async function forgetDeadWorkers(db: Queryable): Promise<void> {
+  await db.query(`delete from workers where lease_until < clock_timestamp() - interval '1 hour'`)
+}
+
 /** Says that a worker lives, for the next 10 s. */
 export async function renewLease(db: Queryable, workerId: string): Promise<void> {
   await db.query({
@@ -96,9 +117,13 @@ export interface AbandonedMailbox {
   readonly second: number
 }
 
-/** Mailboxes where something waits and nobody living is at it: to be rung for. */
+/**
+ * Mailboxes where something waits and no other living worker is at it: to be rung for. The caller's own
+ * are among them, since a claim or a release whose answer was lost leaves one behind.
+ */
 export async function abandonedMailboxes(
   db: Queryable,
+  workerId: string,
   limit: number,
 ): Promise<AbandonedMailbox[]> {
   const { rows } = await db.query<{
@@ -112,9 +137,9 @@ export async function abandonedMailboxes(
              from mailboxes m
             where m.pending > 0 and m.ready_at < clock_timestamp() - interval '500 milliseconds'
               and (m.not_before is null or m.not_before <= clock_timestamp())
-              and ${OWNER_IS_GONE}
-            order by m.ready_at limit $1`,
-    values: [limit],
+              and (m.owner = $1 or ${OWNER_IS_GONE})
+            order by m.ready_at limit $2`,
+    values: [workerId, limit],
   })
   return rows.map((row) => ({
     tenantId: row.tenant_id,

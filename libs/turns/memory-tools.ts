@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { BlockCommand } from '#domain/block.js'
+import type { BlockCommand } from '#domain/block-events.js'
 
 /** What a memory tool's call asks of a block, or why its arguments cannot be read. */
 export type MemoryCall =

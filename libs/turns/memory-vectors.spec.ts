@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { createBlock, decideBlock, initialBlock } from '#domain/block.js'
+import { createBlock, decideBlock } from '#domain/block.js'
+import { initialBlock } from '#domain/block-state.js'
 import { draft } from '#domain/draft.js'
 import { apply } from '#domain/text.js'
 import { vectors } from '../../test/support/contract.js'

@@ -1,5 +1,5 @@
 import type { AgentSettings } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import { lines, NUMBERED_VIEW_BANNER } from '#domain/text.js'
 
 /** Where the memory blocks go in an agent's system text; without it they are appended. */

@@ -1,9 +1,15 @@
 import type { BlockEdit, BlockJudgement, ToolReturnText } from '#commands/run-tool-step.js'
 import type { AgentState } from '#domain/agent.js'
-import { unstorable } from '#domain/text.js'
+import { echo } from '#domain/errors.js'
+import { length, slice, unstorable } from '#domain/text.js'
 import { isMemoryTool, readMemoryCall } from './memory-tools.js'
 import { READ_TOOLS, type ReadToolContext } from './read-tools.js'
 import { blockReturn } from './tool-return.js'
+
+/** Code points of a return; the rest is cut off, and the model is told so. */
+const RESULT_LENGTH_MAX = 50_000
+/** Code points of a name the model made up that it is told back. */
+const NAME_LENGTH_MAX = 100
 
 /** A tool call made ready: with its edit for the commit, or its return already known. */
 export interface PreparedCall {
@@ -25,7 +31,8 @@ export async function prepareCall(
   const { name } = call
   if (!agent.tools.some((tool) => tool.name === name)) {
     const names = agent.tools.map((tool) => tool.name).join(', ')
-    return failed('tool_not_found', `There is no tool ${name} here. Available tools: ${names}.`)
+    const unknown = echo(name, NAME_LENGTH_MAX)
+    return failed('tool_not_found', `There is no tool ${unknown} here. Available tools: ${names}.`)
   }
   const args = parseArguments(call.arguments)
   if (args === undefined) {
@@ -48,8 +55,15 @@ export async function prepareCall(
       `The tool ${name} is registered here but cannot be run. Next: go on without it.`,
     )
   }
-  const returned = await run(args, context)
+  const returned = bounded(await run(args, context))
   return { edit: null, describe: () => returned }
+}
+
+function bounded<R extends { readonly result: string }>(returned: R): R {
+  const size = length(returned.result)
+  if (size <= RESULT_LENGTH_MAX) return returned
+  const note = `\n[cut: ${size} characters, of which ${RESULT_LENGTH_MAX} are shown]`
+  return { ...returned, result: slice(returned.result, 0, RESULT_LENGTH_MAX) + note }
 }
 
 function prepareEdit(
@@ -65,7 +79,7 @@ function prepareEdit(
     const labels = agent.blocks.map((b) => b.label).join(', ')
     return failed(
       'block_not_found',
-      `Block field ${read.label} does not exist (available sections = ${labels})`,
+      `Block field ${echo(read.label, NAME_LENGTH_MAX)} does not exist (available sections = ${labels})`,
     )
   }
   return {

@@ -4,14 +4,15 @@ import type {
   Receipt,
   ReplaceReceipt,
   RethinkReceipt,
-  TextChange,
-} from '#domain/block.js'
-import type { Rejection } from '#domain/errors.js'
+} from '#domain/block-events.js'
+import type { TextChange } from '#domain/block-state.js'
+import { echo, type Rejection } from '#domain/errors.js'
 import { length } from '#domain/text.js'
 
 /** Code points of current text that a return shows in full; longer texts are left to the next prompt. */
 const TEXT_SHOWN_MAX = 4_000
 const CHANGES_SHOWN_MAX = 8
+const NAME_LENGTH_MAX = 40
 
 /**
  * What the model reads after a block tool: the stable code first, what happened and to which version,
@@ -97,7 +98,7 @@ const VERBS: Readonly<Record<string, string>> = {
 }
 
 function describe({ version, actor, type }: TextChange): string {
-  return `v${version} ${actor.name ?? actor.id} ${VERBS[type] ?? 'changed the block'}`
+  return `v${version} ${echo(actor.name ?? actor.id, NAME_LENGTH_MAX)} ${VERBS[type] ?? 'changed the block'}`
 }
 
 /** The one next action for each refusal. */

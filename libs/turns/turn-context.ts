@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { StepState, TurnState } from '#domain/turn.js'
 import type { HistoryWindow, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'

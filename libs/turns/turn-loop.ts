@@ -1,21 +1,15 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ChangeTurn, type TurnChange } from '#commands/change-turn.js'
-import type { Door } from '#commands/metadata.js'
-import { RunToolStep } from '#commands/run-tool-step.js'
 import type { Actor } from '#domain/actor.js'
 import type { AgentState } from '#domain/agent.js'
-import type { Recorded } from '#domain/event.js'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
-import { evolveTurn } from '#domain/turn.js'
-import type { TurnEvent } from '#domain/turn-events.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
+import { classify } from '#event-store/fault.js'
 import { foldStream } from '#event-store/stream-reader.js'
-import type { Verdict } from '#event-store/unit.js'
-import { TERMINAL_TOOLS } from './builtin-tools.js'
+import { PARALLEL_TOOLS, terminalTools } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
-import { pauseBeforeRetry } from './retry.js'
+import { PAUSE_MS_MAX, PAUSE_MS_MIN, pauseBeforeRetry } from './retry.js'
 import { prepareCall } from './tool-call.js'
 import {
   type ContextSources,
@@ -25,22 +19,17 @@ import {
   requested,
   type TurnContext,
 } from './turn-context.js'
+import { Fenced, type JournalOptions, NotCommitted, Stopped, TurnJournal } from './turn-journal.js'
 
 /** How a run of the loop ended: the turn is over, somebody else has the agent, or this worker stops. */
 export type LoopEnd = 'over' | 'fenced' | 'stopped'
 
-export interface TurnLoopOptions extends ContextSources {
-  readonly execute: Door
+export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
-  readonly workerId: string
-  /** Named points after each commit, for tests that kill the process there. */
-  readonly onCommit?: (point: string) => void
 }
 
-/** Stops between two actions: what is recorded stays, the rest is done again by whoever resumes. */
-class Stopped extends Error {}
-class Fenced extends Error {}
+type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
 
 /**
  * Runs one turn from wherever its journal stands. The next action is a pure function of the journal:
@@ -49,42 +38,67 @@ class Fenced extends Error {}
 export class TurnLoop {
   constructor(private readonly options: TurnLoopOptions) {}
 
+  /** @throws what went wrong, when it was neither the model nor a tool: the turn is to be tried again. */
   async run(
     claim: Claim,
     turn: { runId: string; seq: number },
     signal: AbortSignal,
   ): Promise<LoopEnd> {
-    const run = new TurnRun(this.options, claim, turn, signal)
+    const journal = new TurnJournal(this.options, claim, turn.runId, signal)
     try {
-      await run.toTheEnd()
+      await new TurnRun(this.options, claim, turn.seq, signal, journal).toTheEnd()
       return 'over'
     } catch (error) {
       if (error instanceof Fenced) return 'fenced'
       if (error instanceof Stopped || signal.aborted) return 'stopped'
+      if (isFaultOfTurn(error)) await this.#countStart(journal)
       throw error
     }
   }
+
+  /** Whatever broke counts as a start, so that a turn that can never begin is dead-lettered too. */
+  async #countStart(journal: TurnJournal): Promise<void> {
+    const change = { type: 'StartTurn', workerId: this.options.workerId, first: null } as const
+    await journal.commit(change, 'start counted').catch(() => {})
+  }
+}
+
+/** False while the database is only busy or away: that must not wear a turn's attempts out. */
+function isFaultOfTurn(error: unknown): boolean {
+  if (error instanceof NotCommitted) return false
+  const fault = classify(error)
+  return fault === 'bug' || fault === 'duplicate'
 }
 
 class TurnRun {
-  #state!: TurnState
   #context: TurnContext | null = null
+  #pausedMs = PAUSE_MS_MIN
 
   constructor(
     private readonly options: TurnLoopOptions,
     private readonly claim: Claim,
-    private readonly turn: { runId: string; seq: number },
+    private readonly seq: number,
     private readonly signal: AbortSignal,
+    private readonly journal: TurnJournal,
   ) {}
 
   async toTheEnd(): Promise<void> {
-    await this.#reload()
+    await this.journal.read()
     for (;;) {
       if (this.signal.aborted) throw new Stopped()
       const action = nextAction(this.#state, this.claim.epoch)
       if (action.do === 'nothing') return
+      const { version } = this.#state
       await this.#perform(action)
+      // Every action is recorded: one that is not would be done again for ever.
+      if (this.#state.version === version) {
+        throw new Error(`${this.journal.runId} stands still at version ${version}`)
+      }
     }
+  }
+
+  get #state(): TurnState {
+    return this.journal.state
   }
 
   async #perform(action: Exclude<NextAction, { do: 'nothing' }>): Promise<void> {
@@ -101,31 +115,27 @@ class TurnRun {
   async #start(): Promise<void> {
     const context = await this.#compile()
     if (!context) return
+    const { agent } = context
+    if (agent.deleted) {
+      const detail = `Agent ${agent.id} was deleted before its turn began`
+      return this.#fail('NotFound', detail, 'error', { agent_id: agent.id })
+    }
     const first = requested(this.options, context, 1, context.seen, [])
-    await this.#commit({ type: 'StartTurn', workerId: this.options.workerId, first }, 'started')
+    const { workerId } = this.options
+    await this.journal.commit({ type: 'StartTurn', workerId, first }, 'started')
   }
 
   /** The prompt is compiled once; a prompt that cannot fit ends the turn. */
   async #compile(): Promise<TurnContext | null> {
     try {
-      this.#context ??= await compileContext(
-        this.options,
-        this.claim.tenantId,
-        this.#state,
-        this.turn.seq,
-      )
+      const { tenantId } = this.claim
+      this.#context ??= await compileContext(this.options, tenantId, this.#state, this.seq)
       return this.#context
     } catch (error) {
       if (!(error instanceof PromptTooLong)) throw error
-      await this.#fail(
-        'ContextOverflow',
-        error.message,
-        'context_window_overflow_in_system_prompt',
-        {
-          tokens: error.tokens,
-          context_window: error.window,
-        },
-      )
+      const { message, tokens, window } = error
+      const reason = 'context_window_overflow_in_system_prompt'
+      await this.#fail('ContextOverflow', message, reason, { tokens, context_window: window })
       return null
     }
   }
@@ -133,167 +143,112 @@ class TurnRun {
   async #ask(step: StepState): Promise<void> {
     const context = await this.#compile()
     if (!context) return
-    const earlier = this.#state.steps.filter((s) => s.step < step.step)
+    await this.#untilDue(step)
     const asked = Date.now()
     let response: ModelResponse
     try {
-      response = await this.options.model.respond(modelRequest(context, earlier), this.signal)
+      const request = modelRequest(context, this.#before(step))
+      response = await this.options.model.respond(request, this.signal)
     } catch (error) {
       if (this.signal.aborted || !(error instanceof ModelFailure)) throw error
       return this.#askAgain(step, error)
     }
-    const { content, reasoning, toolCalls, finishReason, usage } = response
-    await this.#commit(
-      {
-        type: 'RecordReply',
-        payload: {
-          step: step.step,
-          response: {
-            content,
-            reasoning,
-            tool_calls: toolCalls.map((call) => ({
-              tool_call_id: call.id,
-              name: call.name,
-              arguments: call.arguments,
-            })),
-            finish_reason: finishReason,
-          },
-          usage,
-          latency_ms: Date.now() - asked,
-          provider_response_id: response.providerResponseId,
-          ...(response.simulated ? { simulated: true as const } : {}),
-          ...(response.repaired ? { repaired: true as const } : {}),
-        },
-      },
-      'responded',
-    )
+    const payload = replyPayload(step, response, Date.now() - asked)
+    await this.journal.commit({ type: 'RecordReply', payload }, 'responded')
   }
 
-  async #askAgain(step: StepState, failure: ModelFailure): Promise<void> {
-    const attempt = step.retries + 1
-    const pauseMs = pauseBeforeRetry(failure, attempt, Math.random())
+  /** A pause stands in the journal, so whoever resumes keeps to it; no clock can stretch it. */
+  async #untilDue({ notBefore }: StepState): Promise<void> {
+    const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
+    if (leftMs <= 0) return
+    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal: this.signal })
+  }
+
+  async #askAgain({ step, retries }: StepState, failure: ModelFailure): Promise<void> {
+    const attempt = retries + 1
+    const { failureClass } = failure
+    const pauseMs = pauseBeforeRetry(failure, attempt, this.#pausedMs, Math.random())
     const { provider, upstreamStatus, retryAfterMs } = failure.detail
     if (pauseMs === null) {
-      const facts = {
-        provider,
-        upstream_status: upstreamStatus,
-        retry_after_ms: retryAfterMs,
-        attempts: attempt,
-      }
-      return this.#fail(failure.failureClass, failure.message, 'llm_api_error', facts)
+      const upstream = { upstream_status: upstreamStatus, retry_after_ms: retryAfterMs }
+      const facts = { provider, ...upstream, attempts: attempt }
+      return this.#fail(failureClass, failure.message, 'llm_api_error', facts)
     }
-    const notBefore = new Date(Date.now() + pauseMs).toISOString()
-    const { failureClass } = failure
-    await this.#commit(
-      { type: 'ScheduleRetry', step: step.step, failureClass, attempt, notBefore },
-      'retry scheduled',
-    )
-    await sleep(pauseMs, undefined, { signal: this.signal })
+    this.#pausedMs = pauseMs
+    const not_before = new Date(Date.now() + pauseMs).toISOString()
+    const payload = { step, class: failureClass, attempt, not_before }
+    await this.journal.commit({ type: 'ScheduleRetry', payload }, 'retry scheduled')
   }
 
   async #fail(
     failureClass: string,
     detail: string,
-    stop_reason: 'llm_api_error' | 'context_window_overflow_in_system_prompt',
+    stop_reason: FailureReason,
     facts: Record<string, unknown>,
   ): Promise<void> {
     const failure = { class: failureClass, retriable: false, detail, stop_reason, facts }
-    await this.#commit({ type: 'FailTurn', failure }, 'failed')
+    await this.journal.commit({ type: 'FailTurn', failure }, 'failed')
   }
 
   /** Calls that only read run together, then the rest in order. */
   async #call(step: StepState, calls: readonly CallState[]): Promise<void> {
     const parallel = calls.filter((call) => PARALLEL_TOOLS.has(call.name))
-    if (parallel.length > 0) {
-      const ends = await Promise.allSettled(parallel.map((call) => this.#runCall(step, call)))
-      await this.#reload()
-      const failed = ends.find((end) => end.status === 'rejected')
-      if (failed) throw failed.reason
-      return
-    }
-    await this.#runCall(step, calls[0] as CallState)
+    if (parallel.length === 0) return this.#runCall(step, calls[0] as CallState)
+    const ends = await Promise.allSettled(parallel.map((call) => this.#runCall(step, call)))
+    await this.journal.read()
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   async #runCall(step: StepState, call: CallState): Promise<void> {
     const context = await this.#compile()
     if (!context) return
-    const { tenantId, agentId, epoch } = this.claim
-    const { reads, db, search, key } = this.options
+    const { tenantId, agentId } = this.claim
+    const { reads, db, search } = this.options
     const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
-    const prepared = await prepareCall(call, agent, {
-      db,
-      search,
-      tenantId,
-      agentId,
-      now: new Date(),
-      signal: this.signal,
-    })
-    if (this.signal.aborted) throw new Stopped()
-    const earlier = this.#state.steps.filter((s) => s.step < step.step)
+    const { signal } = this
+    const sources = { db, search, tenantId, agentId, now: new Date(), signal }
+    const { edit, describe } = await prepareCall(call, agent, sources)
+    if (signal.aborted) throw new Stopped()
+    const before = this.#before(step)
     const tool = {
-      runId: this.turn.runId,
+      runId: this.journal.runId,
       agentId,
       step: step.step,
       index: call.index,
       toolCallId: call.tool_call_id,
-      edit: prepared.edit,
-      describe: prepared.describe,
-      terminal: TERMINAL_TOOLS,
+      edit,
+      describe,
+      terminal: terminalTools(agent.settings.agent_type),
       request: (next: number, seen: StepState['seen'], withReturn: StepState) =>
-        requested({ reads, db, key }, context, next, seen, [...earlier, withReturn]),
+        requested(this.options, context, next, seen, [...before, withReturn]),
     }
-    const verdict = await this.options.execute(
-      new RunToolStep(tool, {
-        tenantId,
-        actor: actorOf(agent),
-        epoch,
-        baseVersion: prepared.edit ? (step.seen[prepared.edit.blockId] ?? null) : null,
-        correlation: {
-          run_id: this.turn.runId,
-          step: step.step,
-          tool_call_id: call.tool_call_id,
-          epoch,
-        },
-        command: {
-          id: `${this.turn.runId}/${step.step}/${call.index}`,
-          fingerprint: createHash('sha256')
-            .update(JSON.stringify([call.name, call.arguments]))
-            .digest(),
-        },
-      }),
-    )
-    await this.#learn(verdict, 'returned')
+    const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
+    const baseVersion = edit ? (step.seen[edit.blockId] ?? null) : null
+    const called = JSON.stringify([call.name, call.arguments])
+    const fingerprint = createHash('sha256').update(called).digest()
+    await this.journal.commitTool(tool, { actor, baseVersion, fingerprint }, 'returned')
   }
 
-  async #commit(change: TurnChange, point: string): Promise<void> {
-    const { tenantId, agentId, epoch } = this.claim
-    const { runId } = this.turn
-    const actor: Actor = { kind: 'system', id: this.options.workerId }
-    const by = { tenantId, actor, epoch, correlation: { run_id: runId, epoch } }
-    await this.#learn(await this.options.execute(new ChangeTurn(runId, agentId, change, by)), point)
-  }
-
-  async #learn(verdict: Verdict<unknown>, point: string): Promise<void> {
-    if (verdict.status === 'fenced') throw new Fenced()
-    if (verdict.status === 'rejected')
-      throw new Error(`${verdict.rejection.code}: ${verdict.rejection.detail}`)
-    this.options.onCommit?.(point)
-    if (verdict.replayed || verdict.events.length === 0) return this.#reload()
-    for (const event of verdict.events) {
-      if (event.streamId !== this.turn.runId || event.version !== this.#state.version + 1) continue
-      this.#state = evolveTurn(this.#state, event as Recorded<TurnEvent>)
-    }
-  }
-
-  async #reload(): Promise<void> {
-    const { state } = await foldStream(this.options.reads, this.claim.tenantId, this.turn.runId)
-    this.#state = state as TurnState
+  #before(step: StepState): StepState[] {
+    return this.#state.steps.filter((s) => s.step < step.step)
   }
 }
 
-/** Tools without effects, whose calls of one step may run side by side. */
-const PARALLEL_TOOLS: ReadonlySet<string> = new Set(['web_search', 'conversation_search'])
-
-function actorOf(agent: AgentState): Actor {
-  return { kind: 'agent', id: agent.id, name: agent.settings.name }
+function replyPayload({ step }: StepState, response: ModelResponse, latency_ms: number) {
+  const { content, reasoning, toolCalls, finishReason, usage, providerResponseId } = response
+  const tool_calls = toolCalls.map(({ id, name, arguments: args }) => ({
+    tool_call_id: id,
+    name,
+    arguments: args,
+  }))
+  return {
+    step,
+    response: { content, reasoning, tool_calls, finish_reason: finishReason },
+    usage,
+    latency_ms,
+    provider_response_id: providerResponseId,
+    ...(response.simulated ? { simulated: true as const } : {}),
+    ...(response.repaired ? { repaired: true as const } : {}),
+  }
 }

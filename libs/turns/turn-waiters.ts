@@ -5,6 +5,8 @@ export const TURN_HINTS = 'palimpsest_turns'
 
 /** How often rows of awaited turns are read when no hint comes: correctness rests on this alone. */
 const SWEEP_MS = 250
+/** Rows read by one query. */
+const IDS_MAX = 1_000
 const OVER: readonly string[] = ['completed', 'failed', 'cancelled', 'dead_lettered']
 
 /**
@@ -13,18 +15,25 @@ const OVER: readonly string[] = ['completed', 'failed', 'cancelled', 'dead_lette
  */
 export class TurnWaiters {
   readonly #waiting = new Map<string, Set<() => void>>()
+  /** Ids whose rows are to be read next. */
+  readonly #due = new Set<string>()
   #timer: NodeJS.Timeout | null = null
   #reading = false
-  #again = false
 
   constructor(
     private readonly db: Database,
     private readonly tenantId: string,
   ) {}
 
+  /** How many turns are waited for. */
+  get awaited(): number {
+    return this.#waiting.size
+  }
+
   /** Resolves once the turn is over; rejects with the signal's reason when it is aborted before. */
   wait(runId: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
       const waiters = this.#waiting.get(runId) ?? new Set()
       const end = (): void => {
         signal.removeEventListener('abort', abort)
@@ -35,17 +44,18 @@ export class TurnWaiters {
         if (waiters.size === 0) this.#waiting.delete(runId)
         reject(signal.reason)
       }
-      if (signal.aborted) return reject(signal.reason)
       signal.addEventListener('abort', abort, { once: true })
       this.#waiting.set(runId, waiters.add(end))
-      this.#timer ??= setInterval(() => void this.#sweep(), SWEEP_MS)
-      void this.#sweep()
+      this.#timer ??= setInterval(() => this.hint([...this.#waiting.keys()]), SWEEP_MS)
+      // It may have ended before anybody waited.
+      this.hint([runId])
     })
   }
 
-  /** A hint: these turns may be over. */
+  /** These turns may be over. */
   hint(runIds: readonly string[]): void {
-    if (runIds.some((id) => this.#waiting.has(id))) void this.#sweep()
+    for (const id of runIds) if (this.#waiting.has(id)) this.#due.add(id)
+    if (!this.#reading) void this.#read()
   }
 
   close(): void {
@@ -53,32 +63,30 @@ export class TurnWaiters {
     this.#timer = null
   }
 
-  async #sweep(): Promise<void> {
-    if (this.#reading) {
-      this.#again = true
-      return
-    }
+  async #read(): Promise<void> {
     this.#reading = true
-    try {
-      const ids = [...this.#waiting.keys()]
-      if (ids.length === 0) return this.close()
-      const rows = await this.db
-        .selectFrom('turns')
-        .select('run_id')
-        .where('tenant_id', '=', this.tenantId)
-        .where('run_id', 'in', ids)
-        .where('status', 'in', [...OVER])
-        .execute()
-      for (const { run_id } of rows) this.#end(run_id)
-    } catch {
-      // The next sweep reads again; a database that is away for good is the request's time limit's matter.
-    } finally {
-      this.#reading = false
+    while (this.#due.size > 0) {
+      const ids = [...this.#due].slice(0, IDS_MAX)
+      for (const id of ids) this.#due.delete(id)
+      try {
+        for (const id of await this.#over(ids)) this.#end(id)
+      } catch {
+        // The next sweep reads again; a database that is away is the request's time limit's matter.
+      }
     }
-    if (this.#again) {
-      this.#again = false
-      await this.#sweep()
-    }
+    this.#reading = false
+    if (this.#waiting.size === 0) this.close()
+  }
+
+  async #over(ids: readonly string[]): Promise<string[]> {
+    const rows = await this.db
+      .selectFrom('turns')
+      .select('run_id')
+      .where('tenant_id', '=', this.tenantId)
+      .where('run_id', 'in', [...ids])
+      .where('status', 'in', [...OVER])
+      .execute()
+    return rows.map((row) => row.run_id)
   }
 
   #end(runId: string): void {

@@ -1,5 +1,12 @@
 import type { Queryable } from '#event-store/stream-reader.js'
-import { abandonedMailboxes, endLease, LEASE_RENEWAL_MS, renewLease } from './mailbox.js'
+import type { AgentRunner } from './agent-runner.js'
+import {
+  abandonedMailboxes,
+  endLease,
+  forgetDeadWorkers,
+  LEASE_RENEWAL_MS,
+  renewLease,
+} from './mailbox.js'
 import type { Doorbell } from './ports.js'
 
 const SWEEP_MS = 1_000
@@ -16,13 +23,17 @@ export class WorkerPresence {
     private readonly db: Queryable,
     private readonly doorbell: Doorbell,
     private readonly workerId: string,
+    private readonly runner: Pick<AgentRunner, 'held' | 'holds'>,
     private readonly onError: (error: unknown) => void,
   ) {}
 
   async start(): Promise<void> {
     await renewLease(this.db, this.workerId)
+    await forgetDeadWorkers(this.db)
     this.#every(LEASE_RENEWAL_MS, () => renewLease(this.db, this.workerId))
-    this.#every(SWEEP_MS, () => this.#sweep())
+    const sweep = this.#every(SWEEP_MS, () => this.#sweep())
+    // What a dead worker left behind need not wait for the first second.
+    sweep()
   }
 
   /** Frees every mailbox of this worker at once. */
@@ -33,18 +44,18 @@ export class WorkerPresence {
   }
 
   async #sweep(): Promise<void> {
-    for (const { tenantId, agentId, epoch, second } of await abandonedMailboxes(
-      this.db,
-      SWEPT_MAX,
-    )) {
+    const limit = SWEPT_MAX + this.runner.held
+    const found = await abandonedMailboxes(this.db, this.workerId, limit)
+    for (const { tenantId, agentId, epoch, second } of found) {
+      if (this.runner.holds(tenantId, agentId)) continue
       await this.doorbell.ringAgain(tenantId, agentId, epoch, second)
     }
   }
 
   /** One run at a time: a slow database must not pile them up. */
-  #every(ms: number, run: () => Promise<void>): void {
+  #every(ms: number, run: () => Promise<void>): () => void {
     let busy = false
-    const timer = setInterval(() => {
+    const tick = (): void => {
       if (busy) return
       busy = true
       run()
@@ -52,7 +63,8 @@ export class WorkerPresence {
         .finally(() => {
           busy = false
         })
-    }, ms)
-    this.#timers.push(timer)
+    }
+    this.#timers.push(setInterval(tick, ms))
+    return tick
   }
 }

@@ -77,6 +77,14 @@ export const TEXT_EDITS: readonly EditRow[] = [
   replace(84, 'old = new', 'a', 'a', { value: 'a', after: 'a' }),
   replace(84, 'old = new, absent', 'b', 'b', { value: 'a', status: 409, code: 'replace_no_match' }),
   replace(85, 'old absent', 'zz', 'x', { value: 'a', status: 409, code: 'replace_no_match' }),
+  replace(85, 'old absent, and something like it in a line', 'HQ: SF', 'x', {
+    value: 'Name: Letta\nHQ: San Francisco\nHQ unknown',
+    status: 409,
+    code: 'replace_no_match',
+    facts: {
+      nearest: [{ line: 2, similarity: 0.8, text: 'HQ: San Francisco' }],
+    },
+  }),
   replace(86, 'old twice', 'a', 'x', {
     value: 'a\nb\na',
     status: 409,

@@ -8,7 +8,7 @@ import {
 } from '#commands/change-block.js'
 import type { CommandMetadata, Outcome } from '#commands/metadata.js'
 import type { AgentSettings } from '#domain/agent.js'
-import type { BlockSettings } from '#domain/block.js'
+import type { BlockSettings } from '#domain/block-events.js'
 import type { Rejection } from '#domain/errors.js'
 import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'

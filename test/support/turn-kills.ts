@@ -23,11 +23,18 @@ export interface KillReport {
   readonly value: string
 }
 
+export interface KillOptions {
+  readonly redisUrl?: string | undefined
+  /** Between the two workers, as the owner of the database. */
+  readonly meanwhile?: (db: pg.Client) => Promise<void>
+}
+
 /**
  * Runs one tutorial turn whose worker is killed with SIGKILL right after its n-th commit; another
  * worker then finishes it.
  */
-export async function killAfterCommit(n: number, redisUrl?: string): Promise<KillReport> {
+export async function killAfterCommit(n: number, options: KillOptions = {}): Promise<KillReport> {
+  const { redisUrl } = options
   const model = await startSimulatedModel()
   const counter = await countingProxy(model.url)
   const search = await startSimulatedSearch()
@@ -44,7 +51,10 @@ export async function killAfterCommit(n: number, redisUrl?: string): Promise<Kil
   const env = {
     ...providers,
     DATABASE_URL: product.databaseUrl,
-    ...(redisUrl ? { REDIS_URL: redisUrl } : {}),
+    PALIMPSEST_ALLOW_UNSAFE_DURABILITY: '1',
+    PALIMPSEST_DATA_DIR: product.config.dataDir,
+    // Empty counts as absent, whatever the environment of the test run says.
+    REDIS_URL: product.config.redisUrl ?? '',
   }
   const survivors: ChildProcess[] = []
   try {
@@ -67,6 +77,7 @@ export async function killAfterCommit(n: number, redisUrl?: string): Promise<Kil
     await db.query('update workers set lease_until = clock_timestamp() where worker_id = $1', [
       victim.workerId,
     ])
+    await options.meanwhile?.(db)
     survivors.push((await startWorker(env)).child)
     await answer
     return await report(db, n, counter.asked(), block.id)
@@ -88,6 +99,19 @@ async function startWorker(
   })
   const [message] = (await once(child, 'message')) as [{ workerId: string }]
   return { child, workerId: message.workerId }
+}
+
+/**
+ * Cuts the journal of the only turn back to its first request, as if nothing after it had been
+ * recorded: what a runtime without a journal would have after the kill.
+ */
+export async function loseJournal(db: pg.Client): Promise<void> {
+  await db.query('alter table events disable trigger user')
+  await db.query(`delete from events where stream_id like 'run-%' and version > 3`)
+  await db.query(`delete from command_results where stream_id like 'run-%'`)
+  await db.query(`delete from snapshots where stream_id like 'run-%'`)
+  await db.query(`update streams s set version = 3, hash = e.hash from events e
+                   where e.stream_id = s.stream_id and e.version = 3 and s.kind = 'turn'`)
 }
 
 async function report(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { BlockSettings } from '#domain/block.js'
+import type { BlockSettings } from '#domain/block-events.js'
 import type { BlockView } from '#read-models/blocks.js'
 import type { HistoryEntry, HistoryPage } from '#read-models/history.js'
 import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'

@@ -1,0 +1,134 @@
+import type { Actor } from './actor.js'
+import type {
+  BlockEvent,
+  BlockSettings,
+  ChangeReference,
+  Right,
+  SettingsChange,
+  Writer,
+} from './block-events.js'
+import type { Recorded } from './event.js'
+import * as text from './text.js'
+
+/** The fold of a block's stream and nothing else. */
+export interface BlockState extends text.Measured {
+  readonly id: string
+  /** 0: nothing has happened yet. */
+  readonly version: number
+  readonly deleted: boolean
+  readonly settings: BlockSettings
+  readonly attached: Readonly<Record<string, Right>>
+  readonly createdAt: string
+  readonly createdBy: Actor | null
+  /** Newest changes of the text, oldest first: what a stale writer is told about. */
+  readonly recent: readonly TextChange[]
+}
+
+export interface TextChange extends ChangeReference {
+  readonly at: string
+  readonly runId: string | null
+}
+
+/** How many changes a block remembers for receipts and refusals. */
+export const RECENT_CHANGES_MAX = 256
+/** Code points, unless the creator names another limit. */
+export const LIMIT_DEFAULT = 100_000
+
+/** What a creator may leave out. */
+export const BLANK_SETTINGS: BlockSettings = {
+  label: '',
+  description: null,
+  limit: LIMIT_DEFAULT,
+  read_only: false,
+  tags: [],
+  metadata: {},
+  hidden: null,
+  is_template: false,
+  preserve_on_migration: false,
+  project_id: null,
+  template_name: null,
+}
+
+export function initialBlock(id: string): BlockState {
+  return {
+    id,
+    version: 0,
+    deleted: false,
+    ...text.measure(''),
+    settings: BLANK_SETTINGS,
+    attached: {},
+    createdAt: '',
+    createdBy: null,
+    recent: [],
+  }
+}
+
+/** Checks no rule and never throws: history stays readable whatever the rules of today say. */
+export function evolveBlock(before: BlockState, event: Recorded<BlockEvent>): BlockState {
+  const state = { ...before, version: event.version, ...text.edit(before, event.payload.effect) }
+  switch (event.type) {
+    case 'BlockCreated': {
+      const { value: _, ...settings } = event.payload.intent
+      return { ...state, settings, createdAt: event.recordedAt, createdBy: event.actor, recent: [] }
+    }
+    case 'TextInserted':
+    case 'TextReplaced':
+    case 'BlockRethought':
+      return { ...state, recent: remembered(before, event) }
+    case 'BlockConfigured':
+      return { ...state, settings: reconfigured(before.settings, event.payload.intent) }
+    case 'AgentAttached': {
+      const { agent_id, right } = event.payload.intent
+      return { ...state, attached: { ...before.attached, [agent_id]: right } }
+    }
+    case 'AgentDetached': {
+      const { [event.payload.intent.agent_id]: _, ...attached } = before.attached
+      return { ...state, attached }
+    }
+    case 'BlockDeleted':
+      return { ...state, deleted: true, attached: {} }
+    default:
+      return event satisfies never
+  }
+}
+
+function remembered(before: BlockState, event: Recorded<BlockEvent>): TextChange[] {
+  const change: TextChange = {
+    version: event.version,
+    actor: event.actor,
+    type: event.type,
+    at: event.recordedAt,
+    runId: event.correlation?.run_id ?? null,
+  }
+  return [...before.recent.slice(1 - RECENT_CHANGES_MAX), change]
+}
+
+function reconfigured(settings: BlockSettings, change: SettingsChange): BlockSettings {
+  const to = Object.fromEntries(Object.entries(change).map(([key, { to }]) => [key, to]))
+  return { ...settings, ...to }
+}
+
+/** Changes of the text after the base version, by others than the writer's own turn. */
+export function unseen(state: BlockState, writer: Writer): TextChange[] {
+  const base = writer.baseVersion
+  if (base === null) return []
+  return state.recent.filter(
+    (change) => change.version > base && (change.runId === null || change.runId !== writer.runId),
+  )
+}
+
+/** True when the block no longer remembers every change since the base version. */
+export function forgotten(state: BlockState, writer: Writer): boolean {
+  const oldest = state.recent[0]
+  return (
+    writer.baseVersion !== null &&
+    oldest !== undefined &&
+    state.recent.length >= RECENT_CHANGES_MAX &&
+    oldest.version > writer.baseVersion + 1
+  )
+}
+
+/** Receipts and refusals name a change; they never copy its text. */
+export function reference({ version, actor, type }: TextChange): ChangeReference {
+  return { version, actor, type }
+}
