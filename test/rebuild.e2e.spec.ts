@@ -5,7 +5,7 @@ import { apply } from '#domain/text.js'
 import { firstBroken } from '#event-store/chain.js'
 import { foldStream, readChain, readStream } from '#event-store/stream-reader.js'
 import { createPool } from '#postgres/database.js'
-import { rebuildReadModels } from '#read-models/rebuild.js'
+import { checkReadModels, rebuildReadModels } from '#read-models/rebuild.js'
 import { newClient } from './support/clients.js'
 import { type Product, startProduct } from './support/product.js'
 
@@ -82,6 +82,26 @@ describe('the log', () => {
     expect(await dump()).not.toEqual(before)
     await rebuildReadModels(pool, 'default')
     expect(await dump()).toEqual(before)
+  })
+
+  it('is rebuilt beside writers: they go on, and afterwards every row is what the log gives', async () => {
+    await pool.query(`update turns set status = 'queued' where status = 'completed'`)
+    const before = await checkReadModels(pool, 'default')
+    expect(before.differences).toBeGreaterThan(0)
+    expect(before.first?.table).toBe('turns')
+    const client = newClient(product.url)
+    let writing = true
+    const writes = (async () => {
+      let made = 0
+      for (; writing; made++) await client.createBlock({ label: `b${made}`, value: '' })
+      return made
+    })()
+    for (let round = 0; round < 3; round++) {
+      await rebuildReadModels(pool, 'default')
+      expect(await checkReadModels(pool, 'default')).toMatchObject({ differences: 0, first: null })
+    }
+    writing = false
+    expect(await writes).toBeGreaterThan(0)
   })
 
   it('gives the block at every version as the fold of its effects', async () => {

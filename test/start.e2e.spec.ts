@@ -97,7 +97,7 @@ describe('kill -9', () => {
     const kept = await client.createBlock({ label: 'kept', value: 'before Postgres died' })
     const again = running.output.length
     process.kill(clone.postgresPid(), 'SIGKILL')
-    await running.says(new RegExp(`^[\\s\\S]{${again}}[\\s\\S]*Postgres[\\s\\S]*again`))
+    await running.says(new RegExp(`^[\\s\\S]{${again}}[\\s\\S]*Postgres is back`))
     expect((await client.retrieveBlock(kept.id)).value).toBe('before Postgres died')
     await tutorialWorks()
   })

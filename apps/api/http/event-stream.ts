@@ -33,7 +33,7 @@ export class EventStream {
       'x-accel-buffering': 'no',
     })
     this.#raw.flushHeaders()
-    if (request.method === 'HEAD') this.end()
+    if (request.method === 'HEAD') this.#gone.abort()
     else this.#raw.write(`retry: ${RETRY_MS_MIN + Math.floor(Math.random() * RETRY_MS_SPREAD)}\n\n`)
   }
 
