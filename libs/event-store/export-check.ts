@@ -10,7 +10,6 @@ export interface ExportCheckOptions {
   readonly keys: PublicKeys
   /** A copy of the checkpoints, if there is one: it also tells where an altered log was altered. */
   readonly outside?: AsyncIterable<OutsideCheckpoint> | Iterable<OutsideCheckpoint>
-  readonly onEvent?: (event: StoredEvent) => void
   readonly onProgress?: (done: { readonly events: number }) => void
 }
 
@@ -142,7 +141,6 @@ class ExportReader {
     this.#events += 1
     this.#partEvents += 1
     this.#prove(event)
-    this.options.onEvent?.(event)
     if (this.#events % PROGRESS_EVENTS === 0) this.options.onProgress?.({ events: this.#events })
   }
 
