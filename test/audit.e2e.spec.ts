@@ -44,7 +44,7 @@ async function signed(): Promise<void> {
       `select (select count(*) from events) = coalesce((select max(size) from audit_checkpoints), 0) as all`,
     )
     if (rows[0].all) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
