@@ -3,6 +3,7 @@ import type { BlockState } from './block-state.js'
 import { reference, unseen } from './block-state.js'
 import { echo, type Rejection, rejection } from './errors.js'
 import { nearest } from './nearest.js'
+import { changesSince, newestChange } from './recent-changes.js'
 import * as text from './text.js'
 
 const LABEL_LENGTH_MAX = 100
@@ -161,7 +162,7 @@ export function preconditionFault(state: BlockState, writer: Writer): Rejection 
       block_id: state.id,
       expected,
       actual: state.version,
-      events_between: state.recent.filter((change) => change.version > expected).map(reference),
+      events_between: changesSince(state.recent, expected).map(reference),
     },
   )
 }
@@ -199,7 +200,8 @@ export function noMatch(
     ? `Old content '${old}' not found in memory block '${label}'`
     : `No replacement was performed, old_string \`${old}\` did not appear verbatim in memory block with label \`${label}\`.`
   const missed = unseen(state, writer)
-  const last = missed.at(-1) ?? (writer.baseVersion === null ? state.recent.at(-1) : undefined)
+  const last =
+    missed.at(-1) ?? (writer.baseVersion === null ? newestChange(state.recent) : undefined)
   const near = nearest(state.value, command.old)
   return rejection('replace_no_match', detail, {
     block_id: state.id,

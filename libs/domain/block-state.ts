@@ -8,6 +8,14 @@ import type {
   Writer,
 } from './block-events.js'
 import type { Recorded } from './event.js'
+import {
+  changesSince,
+  forgets,
+  NO_CHANGES,
+  type RecentChanges,
+  remember,
+  type TextChange,
+} from './recent-changes.js'
 import * as text from './text.js'
 
 /** The fold of a block's stream and nothing else. */
@@ -20,17 +28,10 @@ export interface BlockState extends text.Measured {
   readonly attached: Readonly<Record<string, Right>>
   readonly createdAt: string
   readonly createdBy: Actor | null
-  /** Newest changes of the text, oldest first: what a stale writer is told about. */
-  readonly recent: readonly TextChange[]
+  /** What a stale writer is told about. */
+  readonly recent: RecentChanges
 }
 
-export interface TextChange extends ChangeReference {
-  readonly at: string
-  readonly runId: string | null
-}
-
-/** How many changes a block remembers for receipts and refusals. */
-export const RECENT_CHANGES_MAX = 256
 /** Code points, unless the creator names another limit. */
 export const LIMIT_DEFAULT = 100_000
 
@@ -59,7 +60,7 @@ export function initialBlock(id: string): BlockState {
     attached: {},
     createdAt: '',
     createdBy: null,
-    recent: [],
+    recent: NO_CHANGES,
   }
 }
 
@@ -69,12 +70,18 @@ export function evolveBlock(before: BlockState, event: Recorded<BlockEvent>): Bl
   switch (event.type) {
     case 'BlockCreated': {
       const { value: _, ...settings } = event.payload.intent
-      return { ...state, settings, createdAt: event.recordedAt, createdBy: event.actor, recent: [] }
+      return {
+        ...state,
+        settings,
+        createdAt: event.recordedAt,
+        createdBy: event.actor,
+        recent: NO_CHANGES,
+      }
     }
     case 'TextInserted':
     case 'TextReplaced':
     case 'BlockRethought':
-      return { ...state, recent: remembered(before, event) }
+      return { ...state, recent: remember(before.recent, changeOf(event)) }
     case 'BlockConfigured':
       return { ...state, settings: reconfigured(before.settings, event.payload.intent) }
     case 'AgentAttached': {
@@ -92,15 +99,14 @@ export function evolveBlock(before: BlockState, event: Recorded<BlockEvent>): Bl
   }
 }
 
-function remembered(before: BlockState, event: Recorded<BlockEvent>): TextChange[] {
-  const change: TextChange = {
+function changeOf(event: Recorded<BlockEvent>): TextChange {
+  return {
     version: event.version,
     actor: event.actor,
     type: event.type,
     at: event.recordedAt,
     runId: event.correlation?.run_id ?? null,
   }
-  return [...before.recent.slice(1 - RECENT_CHANGES_MAX), change]
 }
 
 function reconfigured(settings: BlockSettings, change: SettingsChange): BlockSettings {
@@ -112,20 +118,14 @@ function reconfigured(settings: BlockSettings, change: SettingsChange): BlockSet
 export function unseen(state: BlockState, writer: Writer): TextChange[] {
   const base = writer.baseVersion
   if (base === null) return []
-  return state.recent.filter(
-    (change) => change.version > base && (change.runId === null || change.runId !== writer.runId),
+  return changesSince(state.recent, base).filter(
+    (change) => change.runId === null || change.runId !== writer.runId,
   )
 }
 
 /** True when the block no longer remembers every change since the base version. */
 export function forgotten(state: BlockState, writer: Writer): boolean {
-  const oldest = state.recent[0]
-  return (
-    writer.baseVersion !== null &&
-    oldest !== undefined &&
-    state.recent.length >= RECENT_CHANGES_MAX &&
-    oldest.version > writer.baseVersion + 1
-  )
+  return writer.baseVersion !== null && forgets(state.recent, writer.baseVersion)
 }
 
 /** Receipts and refusals name a change; they never copy its text. */

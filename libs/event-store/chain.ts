@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { Actor, Correlation } from '#domain/actor.js'
 
@@ -38,39 +38,75 @@ export interface Link {
  * in UTF-8, with null where a value is absent.
  */
 export function headerBytes(header: Header): Buffer {
-  const text = canonicalize([
-    FORMAT,
-    header.tenantId,
-    header.streamId,
-    header.version,
-    header.type,
-    header.schema,
-    header.actor,
-    header.commandId,
-    header.correlation,
-    header.baseVersion,
-    header.recordedAt,
-  ])
-  return Buffer.from(text as string, 'utf8')
+  return Buffer.from(headerText(header), 'utf8')
+}
+
+/** An array's elements stand as they are; only objects need an order of their keys. */
+function headerText(header: Header): string {
+  const { tenantId, streamId, version, type, schema, actor, commandId, correlation } = header
+  const who = canonicalObject(actor)
+  const where = correlation === null ? 'null' : canonicalObject(correlation)
+  return `[${FORMAT},${jcs(tenantId)},${jcs(streamId)},${version},${jcs(type)},${schema},${who},${jcs(commandId)},${where},${header.baseVersion},${jcs(header.recordedAt)}]`
+}
+
+/** RFC 8785 writes strings as ECMAScript does, and knows no lone surrogate. */
+function jcs(text: string): string {
+  if (!text.isWellFormed()) throw new Error('a lone surrogate has no canonical form')
+  return JSON.stringify(text)
+}
+
+/** Many events have the same actor, and all of a tool step the same correlation. */
+const canonical = new WeakMap<object, string>()
+
+function canonicalObject(object: Actor | Correlation): string {
+  const known = canonical.get(object)
+  if (known !== undefined) return known
+  const text = canonicalize(object) as string
+  canonical.set(object, text)
+  return text
 }
 
 /** Hash of the exact payload text. The salt keeps short texts from being guessed once they are erased. */
 export function payloadHash(salt: Buffer, payload: string): Buffer {
-  return createHash('sha256').update(salt).update(payload, 'utf8').digest()
+  return sha256(salt, NOTHING, payload)
 }
 
 /** `sha256(prev_hash ‖ payload_hash ‖ header bytes)` */
 export function chainHash(prevHash: Buffer, hashOfPayload: Buffer, header: Header): Buffer {
-  return createHash('sha256')
-    .update(prevHash)
-    .update(hashOfPayload)
-    .update(headerBytes(header))
-    .digest()
+  return sha256(prevHash, hashOfPayload, headerText(header))
+}
+
+const NOTHING = Buffer.alloc(0)
+/** Used again for every hash: making buffers costs more than hashing what stands in them. */
+let input = Buffer.allocUnsafe(8_192)
+
+function sha256(first: Buffer, second: Buffer, text: string): Buffer {
+  const start = first.length + second.length
+  const bytesMax = start + 3 * text.length
+  if (bytesMax > input.length) input = Buffer.allocUnsafe(2 * bytesMax)
+  input.set(first, 0)
+  input.set(second, first.length)
+  const end = start + input.write(text, start, 'utf8')
+  return hash('sha256', input.subarray(0, end), 'buffer')
+}
+
+/** Random bytes for many salts at once. */
+const SALTS = 256
+let salts = Buffer.alloc(0)
+let saltsUsed = 0
+
+function freshSalt(): Buffer {
+  if (saltsUsed === salts.length) {
+    salts = randomFillSync(Buffer.allocUnsafeSlow(SALTS * SALT_BYTES))
+    saltsUsed = 0
+  }
+  saltsUsed += SALT_BYTES
+  return salts.subarray(saltsUsed - SALT_BYTES, saltsUsed)
 }
 
 /** The next link after `prevHash`, with a fresh salt. */
 export function link(prevHash: Buffer, payload: string, header: Header): Link {
-  const salt = randomBytes(SALT_BYTES)
+  const salt = freshSalt()
   const hashOfPayload = payloadHash(salt, payload)
   return {
     salt,

@@ -1,4 +1,4 @@
-import type { EventRow, Head, Plan, ResultRow } from './group.js'
+import type { EventRow, Head, Plan, ResultRow } from './plan.js'
 import { lengthOf, type Statement, textOf } from './statement.js'
 
 /**

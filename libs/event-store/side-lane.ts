@@ -3,7 +3,9 @@ import type { Pool, PoolClient } from 'pg'
 import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify, violated } from './fault.js'
-import { decideGroup, type PendingUnit, type Plan, rememberAttempts } from './group.js'
+import { decideUnit } from './group.js'
+import type { Outcomes } from './lane.js'
+import { isIdle, openPlan, type PendingUnit, type Plan, rememberAttempts } from './plan.js'
 import { scalarStatement } from './scalar-statement.js'
 import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
@@ -44,7 +46,7 @@ export class SideLane {
   constructor(
     private readonly options: Options,
     private readonly cache: StateCache,
-    private readonly settle: (plan: Plan) => void,
+    private readonly outcomes: Outcomes,
   ) {}
 
   isContended(pending: PendingUnit): boolean {
@@ -145,7 +147,9 @@ export class SideLane {
       client.release(broken)
     }
     for (const [pending, verdict] of transaction.early) pending.resolve(verdict)
-    if (transaction.plan) this.settle(transaction.plan)
+    if (!transaction.plan) return
+    this.outcomes.keep(transaction.plan)
+    this.outcomes.answer(transaction.plan)
   }
 
   /** Everything between begin and commit. Verdicts are given only after the commit. */
@@ -162,17 +166,21 @@ export class SideLane {
     }
     let open = units.filter((pending) => !transaction.early.has(pending))
     while (open.length > 0) {
-      const now = new Date().toISOString()
-      const plan = decideGroup(tenantId, open, (id) => streams.get(id), this.options.project, now)
-      for (const { unit, needs } of plan.wanting) {
-        unit.streams = [...new Set([...unit.streams, ...needs])]
+      const locked = streams
+      const plan = openPlan(tenantId, (id) => locked.get(id))
+      let wanting = false
+      for (const pending of open) {
+        const needs = decideUnit(plan, pending, this.options.project)
+        if (needs.length === 0) continue
+        pending.streams = [...new Set([...pending.streams, ...needs])]
+        wanting = true
       }
-      if (plan.wanting.length > 0) {
+      if (wanting) {
         streams = await this.#lock(client, tenantId, open)
         continue
       }
       transaction.plan = plan
-      if (plan.heads.size === 0 && plan.results.length === 0) return
+      if (isIdle(plan)) return
       const { rows } = await client.query<Answer>(scalarStatement(plan) ?? groupStatement(plan))
       const answer = rows[0] as Answer
       if (answer.ok) return

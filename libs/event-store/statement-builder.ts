@@ -1,3 +1,5 @@
+import { binaryArray, type ElementType } from './binary-array.js'
+
 /** Collects the parts of one statement and their parameters. */
 export class StatementBuilder {
   readonly values: unknown[] = []
@@ -7,6 +9,15 @@ export class StatementBuilder {
   value(value: unknown, type: string): string {
     this.values.push(value)
     return `$${this.values.length}::${type}`
+  }
+
+  /** One column of many rows: `of` gives a row's value. */
+  column<R>(
+    type: ElementType,
+    rows: readonly R[],
+    of: (row: R) => string | number | Buffer | null,
+  ): string {
+    return this.value(binaryArray(type, rows.map(of)), `${type}[]`)
   }
 
   part(name: string, sql: string): void {

@@ -1,5 +1,5 @@
 import { KEYS, type Projected } from '#postgres/tables.js'
-import type { Plan } from './group.js'
+import type { Plan } from './plan.js'
 import type { StatementBuilder as Builder } from './statement-builder.js'
 
 /** Columns of each read model beside its key. */
@@ -80,24 +80,19 @@ export function mailboxes(b: Builder, plan: Plan, tenant: string): void {
   const all = [...plan.mailboxes]
   const opened = all.filter(([, box]) => box.open)
   const moved = all.filter(([, box]) => !box.open)
-  const arrays = (boxes: typeof all): string =>
-    `${b.value(
-      boxes.map(([id]) => id),
-      'text[]',
-    )}, ${b.value(
-      boxes.map(([, x]) => x.queued),
-      'int[]',
-    )}, ${b.value(
-      boxes.map(([, x]) => x.ended),
-      'int[]',
-    )}`
+  const columns = (boxes: typeof all): string =>
+    [
+      b.column('text', boxes, ([id]) => id),
+      b.column('int', boxes, ([, x]) => x.queued),
+      b.column('int', boxes, ([, x]) => x.ended),
+    ].join(', ')
   if (opened.length > 0) {
     b.part(
       'open',
       `opened as (
   insert into mailboxes (tenant_id, agent_id, next_seq, pending)
   select ${tenant}, q.agent_id, 1 + q.queued, q.queued - q.ended
-    from ok, unnest(${arrays(opened)}) q(agent_id, queued, ended)
+    from ok, unnest(${columns(opened)}) q(agent_id, queued, ended)
    order by q.agent_id
   returning agent_id, 1::bigint as first_seq)`,
     )
@@ -108,8 +103,8 @@ export function mailboxes(b: Builder, plan: Plan, tenant: string): void {
       `take as (
   update mailboxes m set next_seq = m.next_seq + q.queued, pending = m.pending + q.queued - q.ended,
          ready_at = case when q.queued > 0 and m.pending = 0 then clock_timestamp() else m.ready_at end
-    from ok, unnest(${arrays(moved)}) q(agent_id, queued, ended)
-   where m.tenant_id = ${tenant} and m.agent_id = q.agent_id
+    from (select ${tenant} as tenant_id, q.* from ok, unnest(${columns(moved)}) q(agent_id, queued, ended) offset 0) q
+   where m.tenant_id = q.tenant_id and m.agent_id = q.agent_id
   returning m.agent_id, m.next_seq - q.queued as first_seq)`,
     )
   }
@@ -121,8 +116,11 @@ export function rows(b: Builder, plan: Plan, tenant: string): void {
   const perAgent = new Map<string, number>()
   const put = new Map<string, object[]>()
   const removed = new Map<string, object[]>()
-  const add = (to: Map<string, object[]>, key: string, row: object): void =>
-    void to.set(key, [...(to.get(key) ?? []), row])
+  const add = (to: Map<string, object[]>, key: string, row: object): void => {
+    const all = to.get(key)
+    if (all) all.push(row)
+    else to.set(key, [row])
+  }
   for (const runId of plan.queued) queued.set(runId, 0)
   for (const change of plan.rows.values()) {
     if ('mailbox' in change) continue
@@ -135,10 +133,10 @@ export function rows(b: Builder, plan: Plan, tenant: string): void {
   }
   for (const [table, all] of put) {
     if (table === 'queued turns') queueTurns(b, all, tenant)
-    else if (table === 'turns') updateTurns(b, all, tenant)
+    else if (table === 'turns') updateTurns(b, all)
     else upsert(b, table as keyof Projected, all)
   }
-  for (const [table, all] of removed) remove(b, table as keyof Projected, all, tenant)
+  for (const [table, all] of removed) remove(b, table as keyof Projected, all)
 }
 
 function upsert(b: Builder, table: keyof Projected, all: readonly object[]): void {
@@ -169,21 +167,21 @@ function queueTurns(b: Builder, all: readonly object[], tenant: string): void {
   )
 }
 
-function updateTurns(b: Builder, all: readonly object[], tenant: string): void {
+function updateTurns(b: Builder, all: readonly object[]): void {
   b.part(
     'put turns',
     `turns_put as (
   update turns t set ${COLUMNS.turns.map((c) => `${c} = r.${c}`).join(', ')}
     from ok, json_populate_recordset(null::turns, ${b.value(JSON.stringify(all), 'json')}) r
-   where t.tenant_id = ${tenant} and t.run_id = r.run_id)`,
+   where t.tenant_id = r.tenant_id and t.run_id = r.run_id)`,
   )
 }
 
-function remove(b: Builder, table: keyof Projected, all: readonly object[], tenant: string): void {
+function remove(b: Builder, table: keyof Projected, all: readonly object[]): void {
   b.part(
     `remove ${table}`,
     `${table}_removed as (
   delete from ${table} t using ok, json_populate_recordset(null::${table}, ${b.value(JSON.stringify(all), 'json')}) r
-   where t.tenant_id = ${tenant} and ${KEYS[table].map((k) => `t.${k} = r.${k}`).join(' and ')})`,
+   where t.tenant_id = r.tenant_id and ${KEYS[table].map((k) => `t.${k} = r.${k}`).join(' and ')})`,
   )
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { BlockState } from '#domain/block-state.js'
 import { streamKind } from '#domain/event.js'
-import type { Plan } from './group.js'
+import type { Head, Plan } from './plan.js'
 import { StatementBuilder as Builder } from './statement-builder.js'
 import { mailboxes, rows } from './statement-rows.js'
 
@@ -25,25 +25,36 @@ export interface Answer {
  * One statement for a whole group: heads move by compare-and-set, and only if every head and every
  * epoch holds are events, results and rows written.
  *
- * The events INSERT is fed by the parts that lock and insert the heads and keeps its ORDER BY: so a
- * position is drawn under the lock of every stream written, in the order of the decisions. Lock order
- * everywhere: heads by stream id, then mailboxes by agent id.
+ * The events INSERT waits for the parts that lock, update and insert the heads, and keeps its ORDER
+ * BY: so a position is drawn under the lock of every stream written, in the order of the decisions.
+ * Lock order everywhere: heads by stream id, then mailboxes by agent id.
+ *
+ * Tables are joined by columns of the rows that come in, the tenant included, and locked one by one
+ * (`lateral`): while a table has no statistics a constant tenant looks selective, and the generic plan
+ * would walk through everything the tenant has.
  */
 export function groupStatement(plan: Plan): Statement {
   const b = new Builder()
   const tenant = b.value(plan.tenantId, 'text')
-  heads(b, plan, tenant)
-  if (plan.events.length > 0) events(b, plan, tenant)
+  const heads = [...plan.heads.values()]
+  const known = heads.filter((head) => head.oldVersion > 0)
+  const moved = known.filter((head) => head.stream.version > head.oldVersion)
+  const fresh = heads.filter((head) => head.oldVersion === 0)
+  const ids = lock(b, plan, tenant, known)
+  if (moved.length > 0) move(b, tenant, moved)
+  if (fresh.length > 0) open(b, tenant, fresh)
+  if (plan.events.length > 0) events(b, plan, tenant, moved.length > 0, fresh.length > 0)
   if (plan.results.length > 0) results(b, plan, tenant)
   mailboxes(b, plan, tenant)
   rows(b, plan, tenant)
   const fenced = b.parts.includes('box')
-    ? `array(select n from generate_series(1, (select count from fences)) n
-        where (select ok from all_locked) and n not in (select n from box))`
+    ? `case when not exists (select from ok) then array(select n from generate_series(1, (select count from fences)) n
+        where (select ok from all_locked) and n not in (select n from box)) else '{}' end`
     : `'{}'::int[]`
   const text = `with ${b.ctes.join(',\n')}
 select exists (select from ok) as ok,
-       array(select stream_id from want except select stream_id from locked) as lost,
+       case when (select ok from all_locked) then '{}'
+            else array(select unnest(${ids}) except select stream_id from locked) end as lost,
        ${fenced} as fenced`
   return { name: statementName(b.parts), text, values: b.values }
 }
@@ -57,85 +68,53 @@ function statementName(parts: readonly string[]): string {
   return `group:${createHash('sha256').update(name).digest('base64url')}`
 }
 
-function heads(b: Builder, plan: Plan, tenant: string): void {
-  const all = [...plan.heads.values()]
-  const known = all.filter((head) => head.oldVersion > 0)
-  const fresh = all.filter((head) => head.oldVersion === 0)
-  const ids = b.value(
-    known.map((h) => h.stream.streamId),
-    'text[]',
-  )
-  b.ctes.push(`want as (
-  select * from unnest(${ids}, ${b.value(
-    known.map((h) => h.oldVersion),
-    'int[]',
-  )},
-      ${b.value(
-        known.map((h) => h.stream.version),
-        'int[]',
-      )}, ${b.value(
-        known.map((h) => h.stream.hash),
-        'bytea[]',
-      )},
-      ${b.value(
-        known.map((h) => textOf(h.stream.state)),
-        'text[]',
-      )}, ${b.value(
-        known.map((h) => lengthOf(h.stream.state)),
-        'int[]',
-      )})
-    w(stream_id, old_version, new_version, hash, value, length))`)
+/** Known heads at the versions the group was decided on; one that is locked elsewhere is passed over. */
+function lock(b: Builder, plan: Plan, tenant: string, known: readonly Head[]): string {
+  const ids = b.column('text', known, (head) => head.stream.streamId)
+  const versions = b.column('int', known, (head) => head.oldVersion)
   b.ctes.push(`locked as (
-  select s.stream_id from streams s join want w using (stream_id)
-   where s.tenant_id = ${tenant} and s.version = w.old_version
-   order by s.stream_id
-     for update of s skip locked)`)
+  select w.stream_id from unnest(${ids}, ${versions}) w(stream_id, version)
+   cross join lateral (
+     select from streams s
+      where s.tenant_id = ${tenant} and s.stream_id = w.stream_id and s.version = w.version
+        for update skip locked) s)`)
   b.ctes.push(`all_locked as (
   select (select count(*) from locked) = cardinality(${ids}) as ok)`)
   const boxes = boxedAgents(plan)
   if (boxes.length > 0) box(b, plan, tenant, boxes)
   const held = boxes.length > 0 ? ` and (select count(*) from box) = (select count from boxes)` : ''
   b.ctes.push(`ok as (select 1 where (select ok from all_locked)${held})`)
-  b.ctes.push(`upd as (
+  return ids
+}
+
+function move(b: Builder, tenant: string, moved: readonly Head[]): void {
+  b.part(
+    'move',
+    `moved as (
   update streams s set version = w.new_version, hash = w.hash, value = w.value, length = w.length
-    from want w, ok
-   where s.tenant_id = ${tenant} and s.stream_id = w.stream_id and s.version = w.old_version
-     and w.new_version > w.old_version
-  returning s.stream_id)`)
-  if (fresh.length > 0) {
-    b.part(
-      'fresh',
-      `fresh as (
+    from (select ${tenant} as tenant_id, m.* from ok, unnest(
+            ${b.column('text', moved, (h) => h.stream.streamId)}, ${b.column('int', moved, (h) => h.oldVersion)},
+            ${b.column('int', moved, (h) => h.stream.version)}, ${b.column('bytea', moved, (h) => h.stream.hash)},
+            ${b.column('text', moved, (h) => textOf(h.stream.state))}, ${b.column('int', moved, (h) => lengthOf(h.stream.state))})
+            m(stream_id, old_version, new_version, hash, value, length) offset 0) w
+   where s.tenant_id = w.tenant_id and s.stream_id = w.stream_id and s.version = w.old_version
+  returning 1)`,
+  )
+}
+
+function open(b: Builder, tenant: string, fresh: readonly Head[]): void {
+  b.part(
+    'open heads',
+    `fresh as (
   insert into streams (tenant_id, stream_id, kind, version, hash, value, length)
-  select ${tenant}, n.* from ok, unnest(${b.value(
-    fresh.map((h) => h.stream.streamId),
-    'text[]',
-  )},
-      ${b.value(
-        fresh.map((h) => streamKind(h.stream.streamId)),
-        'text[]',
-      )}, ${b.value(
-        fresh.map((h) => h.stream.version),
-        'int[]',
-      )},
-      ${b.value(
-        fresh.map((h) => h.stream.hash),
-        'bytea[]',
-      )}, ${b.value(
-        fresh.map((h) => textOf(h.stream.state)),
-        'text[]',
-      )},
-      ${b.value(
-        fresh.map((h) => lengthOf(h.stream.state)),
-        'int[]',
-      )})
+  select ${tenant}, n.* from ok, unnest(
+      ${b.column('text', fresh, (h) => h.stream.streamId)}, ${b.column('text', fresh, (h) => streamKind(h.stream.streamId))},
+      ${b.column('int', fresh, (h) => h.stream.version)}, ${b.column('bytea', fresh, (h) => h.stream.hash)},
+      ${b.column('text', fresh, (h) => textOf(h.stream.state))}, ${b.column('int', fresh, (h) => lengthOf(h.stream.state))})
     n(stream_id, kind, version, hash, value, length)
    order by n.stream_id
-  returning stream_id)`,
-    )
-  }
-  const both = fresh.length > 0 ? ' union all select stream_id from fresh' : ''
-  b.ctes.push(`head as (select stream_id from upd${both})`)
+  returning 1)`,
+  )
 }
 
 /** Fences first, so that a place in the answer names a fence; then mailboxes about to change. */
@@ -153,28 +132,33 @@ function box(
   tenant: string,
   boxes: { agentId: string; epoch: number | null }[],
 ): void {
-  const agents = b.value(
-    boxes.map((x) => x.agentId),
-    'text[]',
-  )
+  const agents = b.column('text', boxes, (x) => x.agentId)
   b.ctes.push(`boxes as (select cardinality(${agents}) as count)`)
   b.ctes.push(`fences as (select ${b.value(plan.fences.length, 'int')} as count)`)
   b.part(
     'box',
     `box as (
-  select b.n from unnest(${agents}, ${b.value(
-    boxes.map((x) => x.epoch),
-    'bigint[]',
-  )}) with ordinality b(agent_id, epoch, n)
-    join mailboxes m on m.tenant_id = ${tenant} and m.agent_id = b.agent_id and m.epoch = coalesce(b.epoch, m.epoch)
-   where (select ok from all_locked)
-   order by m.agent_id
-     for no key update of m)`,
+  select b.n from (
+    select * from unnest(${agents}, ${b.column('bigint', boxes, (x) => x.epoch)}) with ordinality b(agent_id, epoch, n)
+     where (select ok from all_locked)
+     order by agent_id) b
+   cross join lateral (
+     select from mailboxes m
+      where m.tenant_id = ${tenant} and m.agent_id = b.agent_id and m.epoch = coalesce(b.epoch, m.epoch)
+        for no key update) m)`,
   )
 }
 
-function events(b: Builder, plan: Plan, tenant: string): void {
+function events(b: Builder, plan: Plan, tenant: string, moves: boolean, opens: boolean): void {
   const all = plan.events
+  const written = [
+    ...(moves ? ['(select count(*) from moved)'] : []),
+    ...(opens ? ['(select count(*) from fresh)'] : []),
+  ]
+  const heads = b.value(
+    [...plan.heads.values()].filter((h) => h.stream.version > h.oldVersion).length,
+    'int',
+  )
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
   b.part(
     'events',
@@ -183,58 +167,17 @@ function events(b: Builder, plan: Plan, tenant: string): void {
                       recorded_at, payload, salt, payload_hash, prev_hash, hash)
   select ${tenant}, e.stream_id, e.version, e.type, e.schema, e.actor, e.command_id, e.correlation, e.base_version,
          e.recorded_at, e.payload, e.salt, e.payload_hash, e.prev_hash, e.hash
-    from unnest(${b.value(
-      all.map((e) => e.event.streamId),
-      'text[]',
-    )}, ${b.value(
-      all.map((e) => e.event.version),
-      'int[]',
-    )},
-         ${b.value(
-           all.map((e) => e.event.type),
-           'text[]',
-         )}, ${b.value(
-           all.map((e) => e.schema),
-           'smallint[]',
-         )},
-         ${b.value(
-           all.map((e) => json(e.event.actor)),
-           'json[]',
-         )}, ${b.value(
-           all.map((e) => e.event.commandId),
-           'text[]',
-         )},
-         ${b.value(
-           all.map((e) => json(e.event.correlation)),
-           'json[]',
-         )}, ${b.value(
-           all.map((e) => e.event.baseVersion),
-           'int[]',
-         )},
-         ${b.value(
-           all.map((e) => e.event.recordedAt),
-           'timestamptz[]',
-         )}, ${b.value(
-           all.map((e) => e.payload),
-           'json[]',
-         )},
-         ${b.value(
-           all.map((e) => e.link.salt),
-           'bytea[]',
-         )}, ${b.value(
-           all.map((e) => e.link.payloadHash),
-           'bytea[]',
-         )},
-         ${b.value(
-           all.map((e) => e.link.prevHash),
-           'bytea[]',
-         )}, ${b.value(
-           all.map((e) => e.link.hash),
-           'bytea[]',
-         )})
-         with ordinality e(stream_id, version, type, schema, actor, command_id, correlation, base_version, recorded_at,
-                           payload, salt, payload_hash, prev_hash, hash, ord)
-    join head using (stream_id)
+    from (select ${written.join(' + ')} as count) heads,
+         unnest(${b.column('text', all, (e) => e.event.streamId)}, ${b.column('int', all, (e) => e.event.version)},
+         ${b.column('text', all, (e) => e.event.type)}, ${b.column('json', all, (e) => json(e.event.actor))},
+         ${b.column('text', all, (e) => e.event.commandId)}, ${b.column('json', all, (e) => json(e.event.correlation))},
+         ${b.column('int', all, (e) => e.event.baseVersion)}, ${b.column('smallint', all, (e) => e.schema)},
+         ${b.column('timestamptz', all, (e) => e.event.recordedAt)}, ${b.column('json', all, (e) => e.payload)},
+         ${b.column('bytea', all, (e) => e.link.salt)}, ${b.column('bytea', all, (e) => e.link.payloadHash)},
+         ${b.column('bytea', all, (e) => e.link.prevHash)}, ${b.column('bytea', all, (e) => e.link.hash)})
+         with ordinality e(stream_id, version, type, actor, command_id, correlation, base_version, schema,
+                           recorded_at, payload, salt, payload_hash, prev_hash, hash, ord)
+   where heads.count = ${heads}
    order by e.ord)`,
   )
 }
@@ -245,31 +188,11 @@ function results(b: Builder, plan: Plan, tenant: string): void {
     'results',
     `res as (
   insert into command_results (tenant_id, command_id, stream_id, fingerprint, verdict, version, facts, kept_until)
-  select ${tenant}, c.* from ok, unnest(${b.value(
-    all.map((r) => r.commandId),
-    'text[]',
-  )},
-      ${b.value(
-        all.map((r) => r.streamId),
-        'text[]',
-      )}, ${b.value(
-        all.map((r) => r.fingerprint),
-        'bytea[]',
-      )},
-      ${b.value(
-        all.map((r) => r.verdict),
-        'text[]',
-      )}, ${b.value(
-        all.map((r) => r.version),
-        'int[]',
-      )},
-      ${b.value(
-        all.map((r) => r.facts),
-        'json[]',
-      )}, ${b.value(
-        all.map((r) => r.keptUntil),
-        'timestamptz[]',
-      )})
+  select ${tenant}, c.* from ok, unnest(
+      ${b.column('text', all, (r) => r.commandId)}, ${b.column('text', all, (r) => r.streamId)},
+      ${b.column('bytea', all, (r) => r.fingerprint)}, ${b.column('text', all, (r) => r.verdict)},
+      ${b.column('int', all, (r) => r.version)}, ${b.column('json', all, (r) => r.facts)},
+      ${b.column('timestamptz', all, (r) => r.keptUntil)})
     c(command_id, stream_id, fingerprint, verdict, version, facts, kept_until)
    order by c.command_id)`,
   )

@@ -1,25 +1,16 @@
-import { setImmediate as endOfTurn } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
-import { classify, type Fault } from './fault.js'
-import {
-  decideGroup,
-  mintCommandId,
-  type PendingUnit,
-  type Plan,
-  rememberAttempts,
-} from './group.js'
-import { scalarStatement } from './scalar-statement.js'
+import { classify } from './fault.js'
+import { mintCommandId } from './group.js'
+import { Lane, type Outcomes } from './lane.js'
+import type { PendingUnit, Plan } from './plan.js'
 import { SideLane } from './side-lane.js'
 import { Snapshots } from './snapshots.js'
 import { StateCache } from './state-cache.js'
-import { type Answer, groupStatement } from './statement.js'
 import { foldStreams } from './stream-reader.js'
 import type { Project, StreamEvent, Unit, Verdict } from './unit.js'
 
-/** Limits of one flush. */
-const GROUP_UNITS_MAX = 256
 const CACHED_STREAMS_MAX = 10_000
 /** Streams one unit may come to name: a block on thousands of agents is renamed in one commit. */
 const STREAMS_MAX = 10_000
@@ -33,29 +24,42 @@ export interface WriterOptions {
   readonly onCommit?: (events: readonly StreamEvent[]) => void
 }
 
-/** Session settings the writer's connections need. */
+/**
+ * Session settings the writer's connections need. The plan is made once, when the tables may be empty:
+ * it must be the one for full tables, which finds every row by its whole key.
+ */
 export const WRITER_SETTINGS = {
   plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_material: 'off',
   lock_timeout: '2000',
   idle_in_transaction_session_timeout: '500',
 } as const
 
 /**
- * The one way events are written. Units that arrive while a flush is under way form the next one;
- * nobody waits for a timer. Units whose streams moved or are locked elsewhere go to the side lane, so
- * one busy stream holds up nobody else.
+ * The one way events are written. Units that arrive while a flush is under way are decided at once, on
+ * the states it leaves, and form the next one; nobody waits for a timer. Units whose streams moved or
+ * are locked elsewhere go to the side lane, so one busy stream holds up nobody else.
  */
 export class Writer {
-  readonly #queue: PendingUnit[] = []
   readonly #cache = new StateCache(CACHED_STREAMS_MAX)
+  readonly #lane: Lane
   readonly #side: SideLane
   readonly #snapshots: Snapshots
-  #flushing: Promise<void> | null = null
   #closed = false
 
   constructor(private readonly options: WriterOptions) {
     this.#snapshots = new Snapshots(options.reads)
-    this.#side = new SideLane(options, this.#cache, (plan) => this.#settle(plan))
+    const outcomes: Outcomes = {
+      keep: (plan) => this.#keep(plan),
+      answer: (plan) => this.#answer(plan),
+      readMore: (pending, needs) => this.#readMore(pending, needs),
+      giveUp: (pending, error) => this.#giveUp(pending, error),
+    }
+    this.#side = new SideLane(options, this.#cache, outcomes)
+    this.#lane = new Lane(options, this.#cache, this.#side, outcomes)
   }
 
   /**
@@ -88,7 +92,7 @@ export class Writer {
   /** Lets what was submitted finish. */
   async close(): Promise<void> {
     this.#closed = true
-    while (this.#flushing) await this.#flushing
+    await this.#lane.idle()
     await this.#side.idle()
     await this.#snapshots.idle()
   }
@@ -118,78 +122,8 @@ export class Writer {
   }
 
   #enqueue(pending: PendingUnit): void {
-    if (this.#side.isContended(pending)) {
-      this.#side.add([pending])
-      return
-    }
-    this.#queue.push(pending)
-    this.#flushing ??= this.#drain()
-  }
-
-  /**
-   * Ends in the same step in which it finds the queue empty, so no unit falls between two runs. Each
-   * group waits for the end of the event loop's turn, which is no timer: callers who were answered
-   * together ask again together, and go out as one group instead of one alone and the rest behind it.
-   */
-  async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      await endOfTurn()
-      await this.#flush(this.#nextGroup())
-    }
-    this.#flushing = null
-  }
-
-  /** The longest run of units of one tenant, at most a full group. */
-  #nextGroup(): PendingUnit[] {
-    const tenantId = this.#queue[0]?.unit.tenantId
-    const others = this.#queue.findIndex((pending) => pending.unit.tenantId !== tenantId)
-    const count = Math.min(GROUP_UNITS_MAX, others < 0 ? this.#queue.length : others)
-    return this.#queue.splice(0, count)
-  }
-
-  async #flush(units: readonly PendingUnit[]): Promise<void> {
-    if (units.length === 0) return
-    let plan: Plan
-    try {
-      plan = this.#decide(units)
-    } catch (error) {
-      return this.#split(units, error)
-    }
-    for (const { unit, needs } of plan.wanting) this.#readMore(unit, needs)
-    const decided = [...plan.verdicts.keys()]
-    if (plan.heads.size === 0 && plan.results.length === 0) return this.#settle(plan)
-    let answer: Answer
-    try {
-      const { rows } = await this.options.writes.query<Answer>(
-        scalarStatement(plan) ?? groupStatement(plan),
-      )
-      answer = rows[0] as Answer
-    } catch (error) {
-      return this.#failed(plan, decided, error)
-    }
-    if (answer.ok) return this.#settle(plan)
-    if (answer.lost.length > 0) {
-      const lost = new Set(answer.lost)
-      const isLost = (pending: PendingUnit): boolean => pending.streams.some((id) => lost.has(id))
-      this.#side.add(decided.filter(isLost), lost)
-      return this.#flush(decided.filter((pending) => !isLost(pending)))
-    }
-    if (answer.fenced.length === 0) return this.#split(decided, new Error('a mailbox is missing'))
-    const fenced = new Set(answer.fenced.map((n) => plan.fences[n - 1]?.unit))
-    for (const pending of fenced) pending?.resolve({ status: 'fenced' })
-    return this.#flush(decided.filter((pending) => !fenced.has(pending)))
-  }
-
-  #decide(units: readonly PendingUnit[]): Plan {
-    const tenantId = units[0]?.unit.tenantId as string
-    const now = new Date().toISOString()
-    return decideGroup(
-      tenantId,
-      units,
-      (id) => this.#cache.get(tenantId, id),
-      this.options.project,
-      now,
-    )
+    if (this.#side.isContended(pending)) this.#side.add([pending])
+    else this.#lane.add(pending)
   }
 
   #readMore(pending: PendingUnit, needs: readonly string[]): void {
@@ -201,17 +135,20 @@ export class Writer {
     this.#admit(pending)
   }
 
-  #settle(plan: Plan): void {
+  #keep(plan: Plan): void {
     for (const { stream } of plan.heads.values()) {
       this.#cache.put(plan.tenantId, stream)
       this.#snapshots.consider(plan.tenantId, stream)
     }
-    for (const [pending, verdict] of plan.verdicts) this.#answer(pending, verdict, plan)
+  }
+
+  #answer(plan: Plan): void {
+    for (const [pending, verdict] of plan.verdicts) this.#tell(pending, verdict, plan)
     if (plan.events.length > 0) this.options.onCommit?.(plan.events.map((row) => row.event))
   }
 
   /** A refusal that is not stored may still be a retry of something that was accepted once. */
-  #answer(pending: PendingUnit, verdict: Verdict<unknown>, plan: Plan): void {
+  #tell(pending: PendingUnit, verdict: Verdict<unknown>, plan: Plan): void {
     const { command, tenantId } = pending.unit
     const unstored =
       verdict.status === 'rejected' && !plan.results.some((r) => r.commandId === pending.commandId)
@@ -223,30 +160,6 @@ export class Writer {
       (stored) => pending.resolve(stored ?? verdict),
       (error) => this.#giveUp(pending, error),
     )
-  }
-
-  async #failed(plan: Plan, units: readonly PendingUnit[], error: unknown): Promise<void> {
-    const fault: Fault = classify(error)
-    if (fault === 'outcome_unknown') {
-      rememberAttempts(plan)
-      this.#side.add(units)
-      return
-    }
-    if (fault === 'deadlock') return this.#flush(units)
-    return this.#split(units, error)
-  }
-
-  /** Halves a failing group until the unit that fails is alone: it ends alone. */
-  async #split(units: readonly PendingUnit[], error: unknown): Promise<void> {
-    const [only] = units
-    if (units.length > 1) {
-      const half = units.length >> 1
-      await this.#flush(units.slice(0, half))
-      return this.#flush(units.slice(half))
-    }
-    if (!only) return
-    if (classify(error) === 'duplicate') this.#side.add([only])
-    else this.#giveUp(only, error)
   }
 
   #giveUp(pending: PendingUnit, error: unknown): void {

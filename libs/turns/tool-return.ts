@@ -5,8 +5,8 @@ import type {
   ReplaceReceipt,
   RethinkReceipt,
 } from '#domain/block-events.js'
-import type { TextChange } from '#domain/block-state.js'
 import { echo, type Rejection } from '#domain/errors.js'
+import type { TextChange } from '#domain/recent-changes.js'
 import { length } from '#domain/text.js'
 
 /** Code points of current text that a return shows in full; longer texts are left to the next prompt. */
