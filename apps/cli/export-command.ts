@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createWriteStream, existsSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { exportLog } from '#event-store/export.js'
 import { readLine } from '#event-store/export-line.js'
 import { settledPosition } from '#event-store/settled.js'
@@ -23,6 +23,8 @@ manifest. palimpsest verify --export checks it with the public key alone.
 
 /** Longer than any line: a payload holds a text, and its hashes. */
 const TAIL_BYTES = 64 * 1024 * 1024
+/** Longer than any header: some sixty hashes and a checkpoint. */
+const HEADER_BYTES_MAX = 64 * 1024
 
 export async function exportCommand(args: string[]): Promise<number> {
   const parsed = readArguments(args, USAGE, {
@@ -45,7 +47,7 @@ export async function exportCommand(args: string[]): Promise<number> {
   if (out && existsSync(out) && !resume) {
     throw new CliFailure('usage', `${out} exists.`, `palimpsest export --out ${out} --resume`)
   }
-  const reached = resume && out && existsSync(out) ? await lastPosition(out) : undefined
+  const reached = resume && out && existsSync(out) ? await lastPosition(out, tenant) : undefined
   const after = reached ?? wholeNumber('after', parsed.values.after) ?? 0
   const database = await openCommandDatabase(process.env)
   const bar = new ProgressBar('exporting', json)
@@ -81,14 +83,16 @@ export async function exportCommand(args: string[]): Promise<number> {
 }
 
 /** Where a file ends; half a line that an interruption left is cut off. */
-async function lastPosition(path: string): Promise<number> {
+async function lastPosition(path: string, tenantId: string): Promise<number> {
   const file = await open(path, 'r+')
   try {
     const { size } = await file.stat()
+    if (size === 0) return 0
+    await mayGoOn(file, path, tenantId)
     const length = Math.min(size, TAIL_BYTES)
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
     const end = buffer.lastIndexOf(0x0a) + 1
-    if (end === 0 && size > 0) throw new CliFailure('failed', `${path} is no export.`)
+    if (end === 0) throw new CliFailure('failed', `${path} is no export.`)
     await file.truncate(size - length + end)
     const lines = buffer.toString('utf8', 0, end).trimEnd().split('\n').reverse()
     for (const text of lines) {
@@ -101,5 +105,19 @@ async function lastPosition(path: string): Promise<number> {
     throw new CliFailure('failed', `${path} is no export.`)
   } finally {
     await file.close()
+  }
+}
+
+/** Only the whole log of the same tenant goes on: anything else in one file would never verify. */
+async function mayGoOn(file: FileHandle, path: string, tenantId: string): Promise<void> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEADER_BYTES_MAX), 0, undefined, 0)
+  const [first = ''] = buffer.toString('utf8', 0, bytesRead).split('\n')
+  const line = readLine(first)
+  if (!line || !('header' in line)) throw new CliFailure('failed', `${path} is no export.`)
+  if (line.header.streamId !== null) {
+    throw new CliFailure('usage', `${path} holds ${line.header.streamId} alone: export it anew.`)
+  }
+  if (line.header.tenantId !== tenantId) {
+    throw new CliFailure('usage', `${path} is the log of the tenant ${line.header.tenantId}.`)
   }
 }

@@ -14,6 +14,10 @@ const COMMANDS: Readonly<Record<string, { does: string; load: () => Promise<Comm
     does: 'write the log, or one block, as JSON lines with everything that proves them',
     load: async () => (await import('./export-command.js')).exportCommand,
   },
+  import: {
+    does: 'verify an export and write its events into a database',
+    load: async () => (await import('./import-command.js')).importCommand,
+  },
   rebuild: {
     does: 'make the read models again from the log, or only compare them (--check)',
     load: async () => (await import('./rebuild-command.js')).rebuildCommand,

@@ -1,5 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { existsSync } from 'node:fs'
 import { auditDirectory } from '#adapters/audit-directory.js'
 import { readCheckpointFile } from '#adapters/checkpoint-file.js'
 import { readPublicKeys } from '#adapters/signing-key.js'
@@ -9,6 +8,7 @@ import type { Finding } from '#event-store/log-check.js'
 import { verifyLog } from '#event-store/verify.js'
 import { openCommandDatabase, readCommandConfig } from './command-database.js'
 import { CliFailure, EXIT, grouped, readArguments } from './command-line.js'
+import { ExportFile } from './export-file.js'
 import { ProgressBar } from './progress-bar.js'
 
 const USAGE = `palimpsest verify [--export <file>] [--key <public.pem>]… [--checkpoints <file>] [--tenant <id>] [--json]
@@ -23,8 +23,8 @@ checkpoints: those in the database and the copy outside it. The log may be in us
   --json                the result as JSON
 `
 
-/** What both kinds of verification tell. */
-interface Result {
+/** What every kind of verification tells. */
+export interface Result {
   readonly ok: boolean
   readonly events: number
   readonly streams: number
@@ -85,14 +85,23 @@ async function ofExport(
   bar: ProgressBar,
 ): Promise<Result> {
   mustExist(path)
-  const input = createReadStream(path, { encoding: 'utf8' })
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  const file = await ExportFile.open(path)
   const outside = checkpoints === undefined ? {} : { outside: readCheckpointFile(checkpoints) }
-  return verifyExport(lines, { keys, ...outside, onProgress: bar.update.bind(bar) })
+  const onProgress = ({ events }: { events: number }): void =>
+    bar.update({ events, share: file.share })
+  try {
+    return await verifyExport(file.lines(), { keys, ...outside, onProgress })
+  } finally {
+    await file.close()
+  }
 }
 
 function keysOf(given: readonly string[] | undefined, usual: string): PublicKeys {
-  const paths = given ?? (existsSync(usual) ? [usual] : [])
+  return readKeys(given ?? (existsSync(usual) ? [usual] : []))
+}
+
+/** @throws CliFailure */
+export function readKeys(paths: readonly string[]): PublicKeys {
   for (const path of paths) mustExist(path)
   try {
     return readPublicKeys(paths)
@@ -101,11 +110,12 @@ function keysOf(given: readonly string[] | undefined, usual: string): PublicKeys
   }
 }
 
-function mustExist(path: string): void {
+/** @throws CliFailure notFound */
+export function mustExist(path: string): void {
   if (!existsSync(path)) throw new CliFailure('notFound', `${path} does not exist.`)
 }
 
-function inWords(result: Result, seconds: number): string {
+export function inWords(result: Result, seconds: number): string {
   const { events, streams, checkpoints, covered, root, findings, found } = result
   const read = `${grouped(events)} events of ${grouped(streams)} streams in ${seconds.toFixed(1)} s`
   const signed =
@@ -130,7 +140,7 @@ function place({ kind, index, position }: Finding): string {
   return `${kind}${where.length > 0 ? ` at ${where.join(', ')}` : ''}`
 }
 
-function asJson(result: Result): object {
+export function asJson(result: Result): object {
   const { root, findings, ...rest } = result
   return {
     ok: rest.ok,

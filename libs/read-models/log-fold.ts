@@ -1,5 +1,6 @@
-import { type AnyState, evolve, initialState } from '#domain/streams.js'
+import { type AnyState, initialState } from '#domain/streams.js'
 import { type ScanOptions, scanLog, streamEvent } from '#event-store/log-scan.js'
+import { evolveStored, storedRows } from '#event-store/stored-fold.js'
 import type { StreamEvent } from '#event-store/unit.js'
 import { KEYS, type Projected } from '#postgres/tables.js'
 import { project } from './projection.js'
@@ -47,9 +48,9 @@ export class LogFold {
   #apply(event: StreamEvent): void {
     this.events += 1
     const before = this.#states.get(event.streamId) ?? initialState(event.streamId)
-    const after = evolve(before, event)
+    const after = evolveStored(before, event)
     this.#states.set(event.streamId, after)
-    for (const change of project(event, before, after)) {
+    for (const change of storedRows(project, event, before, after)) {
       if ('mailbox' in change) {
         if (change.mailbox === 'queued') this.#number(change.agentId, change.runId)
       } else if ('remove' in change) this.#put(change.table, change.remove, null)
