@@ -3,7 +3,8 @@
 /**
  * @param {number} inFlight
  * @param {number} durationMs
- * @param {(worker: number, n: number) => Promise<unknown>} operation
+ * @param {(worker: number, n: number) => Promise<unknown>} operation one that throws counts as failed
+ * @returns operations a second, latencies in ms, and how many there were
  */
 export async function load(inFlight, durationMs, operation) {
   const latencies = []
@@ -24,23 +25,20 @@ export async function load(inFlight, durationMs, operation) {
   }
   await Promise.all(Array.from({ length: inFlight }, (_, id) => worker(id)))
   const seconds = (performance.now() - begun) / 1000
-  latencies.sort((a, b) => a - b)
-  return {
-    perSecond: latencies.length / seconds,
-    p50: quantile(latencies, 0.5),
-    p99: quantile(latencies, 0.99),
-    done: latencies.length,
-    failed,
-  }
+  return { perSecond: latencies.length / seconds, ...spread(latencies), failed }
 }
 
-export function quantile(sorted, q) {
-  return sorted.length === 0
-    ? Number.NaN
-    : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
+/** How many there are, and their p50 and p99. */
+export function spread(latencies) {
+  const sorted = Float64Array.from(latencies).sort()
+  return { done: sorted.length, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) }
 }
 
 export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return quantile(sorted, 0.5)
+  return quantile(Float64Array.from(values).sort(), 0.5)
+}
+
+function quantile(sorted, q) {
+  if (sorted.length === 0) return Number.NaN
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]
 }

@@ -1,116 +1,107 @@
-// npm run bench [-- --seconds 2 --rounds 3 --only hot,distinct]
-// Interleaved rounds on one real Postgres; every figure is a ratio to the raw one-row INSERT of the same
-// round at the same number in flight. Medians of the rounds; the table, and the same as JSON.
-import { writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+// npm run bench [-- --quick] [--only hot,replay] [--seconds 2] [--rounds 3] [--full] [--strict] [--json file]
+// What a write costs, against the raw one-row INSERT of the same round, and what reading costs: on one real
+// Postgres, in interleaved rounds. How to read it: docs/benchmarks.md.
 import { parseArgs } from 'node:util'
-import { load, median } from './load.mjs'
+import { distinct, hot, single } from './append.mjs'
+import { emmett } from './emmett.mjs'
+import { feed } from './feed.mjs'
+import { growth } from './growth.mjs'
+import { lockedStream } from './locked-stream.mjs'
+import { replay } from './replay.mjs'
+import { Report } from './report.mjs'
+import { rivals } from './rivals.mjs'
+import { interleave, rowsOf } from './rounds.mjs'
 import { startServer } from './server.mjs'
-import * as writes from './writes.mjs'
+import { sizes } from './sizes.mjs'
 
-const { values: options } = parseArgs({
+const ROOMS = {
+  single,
+  distinct,
+  hot,
+  rivals,
+  emmett,
+  sizes,
+  'locked-stream': lockedStream,
+  replay,
+  feed,
+  growth,
+}
+const GB = 2 ** 30
+
+const { values: given } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string' },
+    rounds: { type: 'string' },
     only: { type: 'string', default: '' },
     json: { type: 'string', default: 'bench.json' },
+    quick: { type: 'boolean', default: false },
+    full: { type: 'boolean', default: false },
+    strict: { type: 'boolean', default: false },
   },
 })
-const ms = Number(options.seconds) * 1000
-const only = options.only.split(',').filter(Boolean)
-
-const ours = (hot) => writes.append({ hot, withIds: false })
-const GROUPS = {
-  single: { inFlight: [1], rows: { distinct: ours(false), hot: ours(true) } },
-  distinct: {
-    inFlight: [32, 128],
-    rows: {
-      distinct: ours(false),
-      'distinct, with ids': writes.append({ hot: false, withIds: true }),
-    },
-  },
-  hot: {
-    inFlight: [8, 32, 128, 512],
-    rows: { hot: ours(true), 'hot, with ids': writes.append({ hot: true, withIds: true }) },
-  },
-  rivals: {
-    inFlight: [32],
-    rows: {
-      hot: ours(true),
-      'row lock': writes.rowLock,
-      'last write wins': writes.lastWriteWins,
-      'compare and set': writes.compareAndSet,
-    },
-  },
-  long: {
-    inFlight: [8],
-    rows: {
-      'append 100 B to 1 MB': writes.appendToLong(1_000_000),
-      'rewrite 1 MB': writes.rewriteLong(1_000_000),
-    },
-  },
+const { quick, full } = given
+const ms = Number(given.seconds ?? (quick ? 0.5 : 2)) * 1000
+const rounds = Number(given.rounds ?? (quick ? 1 : 3))
+const only = given.only.split(',').filter(Boolean)
+const groups = Object.keys(ROOMS).filter((name) => only.length === 0 || only.includes(name))
+const unknown = only.filter((name) => !Object.hasOwn(ROOMS, name))
+if (unknown.length > 0 || !(ms > 0) || !(rounds >= 1)) {
+  console.error(`--only takes ${Object.keys(ROOMS).join(',')}; --seconds and --rounds take numbers`)
+  process.exit(2)
 }
 
-const server = await startServer()
-console.log(
-  `profile ${server.profile} · ${availableParallelism()} cores · Node ${process.version} · ${options.rounds} rounds of ${options.seconds} s\n`,
-)
-const results = []
+const report = new Report()
+const server = await startServer((full && groups.includes('growth') ? 14 : 4) * GB)
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => server.stop().finally(() => process.exit(130)))
+}
 try {
-  for (const [group, { inFlight, rows }] of Object.entries(GROUPS)) {
-    if (only.length > 0 && !only.includes(group)) continue
-    for (const count of inFlight) results.push(...(await measure(group, count, rows)))
-  }
+  const machine = await server.machine()
+  console.log(
+    `${machine.profile} · ${machine.cores} cores · Node ${machine.node} · Postgres ${machine.postgres}`,
+  )
+  console.log(
+    Object.entries(machine.settings)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(' · '),
+  )
+  console.log(
+    `${rounds} rounds of ${ms / 1000} s, medians; × is against the raw insert of the round`,
+  )
+  for (const group of groups) await run(group)
+  report.write(given.json, { at: new Date().toISOString(), machine, rounds, ms, quick, full })
 } finally {
   await server.stop()
 }
-writeFileSync(
-  options.json,
-  JSON.stringify({ profile: server.profile, node: process.version, results }, null, 2),
-)
-console.log(`\nwritten to ${options.json}`)
+const reached = report.summary()
+console.log(`\nwritten to ${given.json}`)
+if (given.strict && !reached) process.exitCode = 1
 
-/** All rows of a group in turn, round after round, so that a slow minute slows all of them. */
-async function measure(group, inFlight, rows) {
-  const makers = { 'raw insert': writes.rawInsert, ...rows }
-  const rounds = Object.fromEntries(Object.keys(makers).map((name) => [name, []]))
-  for (let round = 0; round < Number(options.rounds); round++) {
-    for (const [name, make] of Object.entries(makers)) {
-      const maker = await make(server.url, inFlight)
-      await load(inFlight, Math.min(ms, 500), maker.operation)
-      rounds[name].push(await load(inFlight, ms, maker.operation))
-      await maker.close()
-    }
+async function run(group) {
+  report.group(group)
+  const { url, drop } = await server.database()
+  /** The arms of one number in flight, beside the raw insert: a row for each. */
+  const measure = async ({ inFlight, arms, more, named = (name) => name, ...other }) => {
+    const measured = await interleave({ url, inFlight, ms, rounds, arms, ...other })
+    return rowsOf(measured, more).map((row) => ({ ...row, name: named(row.name), inFlight }))
   }
-  const raw = rounds['raw insert']
-  return Object.entries(rounds).map(([name, all]) => {
-    const of = (field) => median(all.map((r) => r[field]))
-    const row = {
-      group,
-      inFlight,
-      name,
-      perSecond: Math.round(of('perSecond')),
-      p50: of('p50'),
-      p99: of('p99'),
-      ratio: median(all.map((r, i) => r.perSecond / raw[i].perSecond)),
-      p50Ratio: median(all.map((r, i) => r.p50 / raw[i].p50)),
-      failed: all.reduce((sum, r) => sum + r.failed, 0),
-    }
-    print(row)
-    return row
-  })
-}
-
-function print(row) {
-  const cells = [
-    row.group.padEnd(9),
-    String(row.inFlight).padStart(4),
-    row.name.padEnd(24),
-    String(row.perSecond).padStart(8),
-    `×${row.ratio.toFixed(2)}`.padStart(8),
-    `p50 ${row.p50.toFixed(2)} ms (×${row.p50Ratio.toFixed(2)})`.padStart(24),
-    `p99 ${row.p99.toFixed(1)} ms`.padStart(14),
-    row.failed > 0 ? `${row.failed} failed` : '',
-  ]
-  console.log(cells.join(' '))
+  try {
+    await ROOMS[group]({
+      server,
+      url,
+      ms,
+      rounds,
+      quick,
+      full,
+      report,
+      add: (row) => report.add({ group, ...row }),
+      measure,
+      /** Measured and told. */
+      async compare(arms) {
+        for (const row of await measure(arms)) report.add({ group, ...row })
+      },
+    })
+  } finally {
+    await drop()
+  }
 }
