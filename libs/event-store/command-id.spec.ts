@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
+import type { CommandMetadata } from '#commands/metadata.js'
+import { RawWriter, rawStreams, until } from '../../test/support/feed-load.js'
 import { by, insertion, openLog, type TestLog } from '../../test/support/log.js'
 
 let log: TestLog
@@ -25,6 +27,31 @@ describe('a command id', () => {
     for (const verdict of [...racing, late])
       expect(verdict).toMatchObject({ status: 'ok', result: 2 })
     expect(await log.valueOf(blockId)).toBe('first\nonce')
+  })
+
+  it('sent twice into one group makes a thing once, and both get the first answer', async () => {
+    const writer = log.openWriter()
+    const create = { type: 'CreateBlock', value: 'x', settings: { label: 'notes' } } as const
+    const made = (id: string, from: CommandMetadata) =>
+      new ChangeBlockHandler(writer).execute(new ChangeBlock(id, create, from))
+    // While somebody else's insert of a head is undecided, a flush waits, and a group gathers behind it.
+    const holder = await RawWriter.open(log.url)
+    await holder.begin()
+    const [held] = await rawStreams(holder.client, 1)
+    const first = made(held as string, by)
+    const waiting = `select from pg_locks
+      where not granted and transactionid = pg_current_xact_id()::xid`
+    await until(async () => (await holder.client.query(waiting)).rowCount === 1)
+    const blockId = `block-${randomUUID()}`
+    const twice = { ...by, command: command(randomUUID()) }
+    const both = [made(blockId, twice), made(blockId, twice)]
+    await until(() => log.reads.totalCount > 1 && log.reads.idleCount === log.reads.totalCount)
+    await holder.rollback()
+    await holder.close()
+    expect(await first).toMatchObject({ ok: true })
+    for (const outcome of await Promise.all(both)) {
+      expect(outcome).toMatchObject({ ok: true, value: { version: 1 } })
+    }
   })
 
   it('gives a refusal again, although the command would now succeed', async () => {

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { type CuttingProxy, startCuttingProxy } from '../../test/support/cutting-proxy.js'
+import { RawWriter, until } from '../../test/support/feed-load.js'
 import { insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { firstBroken } from './chain.js'
 import { readChain } from './stream-reader.js'
@@ -44,6 +45,26 @@ describe('a lost reply to a commit', () => {
     const expected = ['first', ...Array.from({ length: COMMANDS }, (_, i) => `line ${i}`)]
     expect((await log.valueOf(blockId)).split('\n')).toEqual(expected)
     expect(firstBroken(await readChain(log.reads, tenantId, blockId))).toBeNull()
+    await writes.end()
+  })
+
+  it('is settled, and not called busy, while somebody else holds the stream', async () => {
+    const blockId = await log.createBlock(log.openWriter(), 'first')
+    const writes = createPool(proxy.url, { max: 2, settings: WRITER_SETTINGS })
+    const writer = new Writer({ writes, reads: log.reads, project })
+    const holder = await RawWriter.open(log.url)
+    await holder.begin()
+    proxy.every(1)
+    const before = proxy.cuts
+    const submitted = writer.submit(insertion(blockId, 'once'))
+    await until(() => proxy.cuts > before)
+    proxy.every(0)
+    await holder.lock(blockId)
+    expect(await submitted).toMatchObject({ status: 'ok', result: 2 })
+    await holder.rollback()
+    await holder.close()
+    expect(await log.valueOf(blockId)).toBe('first\nonce')
+    await writer.close()
     await writes.end()
   })
 

@@ -9,7 +9,7 @@ import { isIdle, openPlan, type PendingUnit, type Plan, rememberAttempts } from 
 import { scalarStatement } from './scalar-statement.js'
 import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
-import { catchUp, type FoldedStream } from './stream-reader.js'
+import { catchUp, type FoldedStream, type Queryable } from './stream-reader.js'
 import type { Project, Verdict } from './unit.js'
 
 /** A stream that was lost once is likely to be lost again: for so long its units come here directly. */
@@ -118,6 +118,13 @@ export class SideLane {
     if (fault === 'duplicate' && violated(error) === 'command_results_pkey') {
       return this.#attempt([pending], since)
     }
+    if (fault === 'locked' && pending.attempts.length > 0) {
+      // "Busy" says that nothing was written, and an earlier attempt may have been. That it was can be
+      // told without the lock; that it was not, only under it.
+      const known = await answered(this.options.reads, pending).catch(() => null)
+      if (known) return pending.resolve(known)
+      if (Date.now() - since < RECONNECT_MS_MAX) return this.#attempt([pending], since)
+    }
     if (fault === 'locked' || fault === 'outcome_unknown') {
       const code = fault === 'locked' ? 'busy' : 'not_ready'
       const detail = fault === 'locked' ? 'The stream is busy' : 'The database does not answer'
@@ -214,10 +221,7 @@ export class SideLane {
 }
 
 /** What an earlier attempt, of this process or of another, has already brought about. */
-async function answered(
-  client: PoolClient,
-  pending: PendingUnit,
-): Promise<Verdict<unknown> | null> {
+async function answered(client: Queryable, pending: PendingUnit): Promise<Verdict<unknown> | null> {
   const { command, tenantId } = pending.unit
   if (command) {
     const stored = await storedVerdict(client, tenantId, command)

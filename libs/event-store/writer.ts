@@ -150,8 +150,11 @@ export class Writer {
   /** A refusal that is not stored may still be a retry of something that was accepted once. */
   #tell(pending: PendingUnit, verdict: Verdict<unknown>, plan: Plan): void {
     const { command, tenantId } = pending.unit
-    const unstored =
-      verdict.status === 'rejected' && !plan.results.some((r) => r.commandId === pending.commandId)
+    // The same id twice in one group: the row of the one that was accepted stores no refusal.
+    const stores = plan.results.some(
+      (row) => row.commandId === pending.commandId && row.verdict === 'rejected',
+    )
+    const unstored = verdict.status === 'rejected' && !stores
     if (!unstored || !command) {
       pending.resolve(verdict)
       return
