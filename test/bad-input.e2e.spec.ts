@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Pool } from 'pg'
 import { ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import {
@@ -258,7 +258,10 @@ describe('messages', () => {
 })
 
 async function blockOfAnotherTenant(): Promise<string> {
-  const writes = createPool(product.databaseUrl, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(product.databaseUrl, {
+    max: WRITER_CONNECTIONS,
+    settings: WRITER_SETTINGS,
+  })
   const id = `block-${randomUUID()}`
   const by = { tenantId: 'another', actor: { kind: 'user', id: 'local' } } as const
   const create = { type: 'CreateBlock', value: 'theirs', settings: { label: 'secret' } } as const

@@ -9,7 +9,7 @@ import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import { ensureBuiltinTools } from '#commands/tools-table.js'
 import { FEED_HINT_MS, FEED_HINTS, Feed } from '#event-store/feed.js'
-import { WRITER_SETTINGS } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { HintListener, Hints } from '#postgres/hint.js'
@@ -67,7 +67,11 @@ export async function openApi(
 ): Promise<RunningApi> {
   const onError = (error: unknown): void => options.log('api', error)
   const reads = createPool(databaseUrl, { max: READS_MAX, onError })
-  const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
+  const writes = createPool(databaseUrl, {
+    max: WRITER_CONNECTIONS,
+    settings: WRITER_SETTINGS,
+    onError,
+  })
   await assertSchema(reads)
   const durability = await checkDatabase(reads, config)
   const db = createDatabase(reads)

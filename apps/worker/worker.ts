@@ -13,7 +13,7 @@ import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import { CheckpointMaker } from '#event-store/checkpoints.js'
 import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
-import { WRITER_SETTINGS } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { Hints } from '#postgres/hint.js'
@@ -60,7 +60,11 @@ export async function openWorker(
   const onError = (error: unknown): void => options.log('worker', error)
   const workerId = `worker-${randomUUID()}`
   const reads = createPool(databaseUrl, { max: READS_MAX, onError })
-  const writes = createPool(databaseUrl, { max: 2, settings: WRITER_SETTINGS, onError })
+  const writes = createPool(databaseUrl, {
+    max: WRITER_CONNECTIONS,
+    settings: WRITER_SETTINGS,
+    onError,
+  })
   const claims = createPool(databaseUrl, { max: 4, settings: { lock_timeout: 200 }, onError })
   await assertSchema(reads)
   const durability = await checkDatabase(reads, config)

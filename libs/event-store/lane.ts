@@ -1,67 +1,50 @@
 import type { Pool } from 'pg'
-import { classify, type Fault } from './fault.js'
-import { decideUnit } from './group.js'
+import { decideInto, Flight, type FlightOptions } from './flight.js'
 import { LaneConnection } from './lane-connection.js'
-import { isFull, isIdle, openPlan, type PendingUnit, type Plan, rememberAttempts } from './plan.js'
-import { scalarStatement } from './scalar-statement.js'
-import type { SideLane } from './side-lane.js'
-import type { StateCache } from './state-cache.js'
-import { type Answer, groupStatement } from './statement.js'
-import type { Project } from './unit.js'
+import { isFull, openPlan, type PendingUnit, type Plan } from './plan.js'
 
 /**
  * Units with which a group goes out before the turn of the event loop ends: those behind it are decided
  * while the server writes it.
  */
 const UNITS_WORTH_SENDING = 64
-
-/** What the lane leaves to the writer. */
-export interface Outcomes {
-  /** Committed: these states hold now. */
-  keep(plan: Plan): void
-  /** After `keep`: tells the callers. */
-  answer(plan: Plan): void
-  readMore(pending: PendingUnit, needs: readonly string[]): void
-  giveUp(pending: PendingUnit, error: unknown): void
-}
-
-interface Options {
-  readonly writes: Pool
-  readonly project: Project
-}
+/** The same, where every unit is on streams of its own: those behind it need not even wait for it. */
+const SPREAD_UNITS_WORTH_SENDING = 16
 
 /**
- * One flush at a time. Units that arrive meanwhile are decided at once, on the states the flush will
- * leave, and go out as soon as it has landed. When it lands otherwise they are decided again: deciding
- * is pure, and nothing of it was told to anybody.
+ * Makes groups and flies them. Units that arrive while one is under way are decided at once, on the
+ * states it will leave, and go out as soon as it has landed; a group that has no stream in common with
+ * it does not wait. When a flight lands otherwise than decided, what was decided ahead of it is decided
+ * again: deciding is pure, and nothing of it was told to anybody.
  */
 export class Lane {
   /** Not decided: what does not fit into the open plan. */
   #waiting: PendingUnit[] = []
-  /** Decided, on the states the flight leaves if all goes as decided. */
+  /** Decided, on the states the flights leave if all goes as decided. */
   #open: Plan | null = null
-  #flight: Plan | null = null
-  /** While a flight that did not go as decided is taken apart, nothing is decided on its states. */
-  #astray = false
+  /** Flights whose states the open plan was decided on. */
+  #ahead = new Set<Flight>()
+  readonly #flights = new Set<Flight>()
+  /** Flights that did not go as decided: while one is taken apart nothing is decided on its states. */
+  readonly #astray = new Set<Flight>()
+  readonly #connections: LaneConnection[]
   #launching = false
   #idle: (() => void)[] = []
-  readonly #connection: LaneConnection
 
+  /** @param writes all its connections but one, which the side lane needs, and at least one. */
   constructor(
-    private readonly options: Options,
-    private readonly cache: StateCache,
-    private readonly side: SideLane,
-    private readonly outcomes: Outcomes,
+    writes: Pool,
+    private readonly options: FlightOptions,
   ) {
-    this.#connection = new LaneConnection(options.writes)
+    const count = Math.max(1, writes.options.max - 1)
+    this.#connections = Array.from({ length: count }, () => new LaneConnection(writes))
   }
 
   add(pending: PendingUnit): void {
     this.#waiting.push(pending)
     this.#decideWaiting()
-    if (this.#flight) return
-    if (this.#open && this.#open.verdicts.size >= UNITS_WORTH_SENDING) this.#launch()
-    else this.#launchAtEndOfTurn()
+    if (this.#isWorthSending()) this.#launch()
+    else if (this.#flights.size === 0) this.#launchAtEndOfTurn()
   }
 
   /** Waits until all that was added is finished. */
@@ -70,36 +53,39 @@ export class Lane {
   }
 
   #isBusy(): boolean {
-    return this.#flight !== null || this.#open !== null || this.#waiting.length > 0
+    return this.#flights.size > 0 || this.#open !== null || this.#waiting.length > 0
+  }
+
+  #isWorthSending(): boolean {
+    if (!this.#open) return false
+    const { verdicts, heads } = this.#open
+    const isSpread = heads.size >= verdicts.size
+    return verdicts.size >= (isSpread ? SPREAD_UNITS_WORTH_SENDING : UNITS_WORTH_SENDING)
   }
 
   /** In order, into the open plan, until that is full or another tenant's turn comes. */
   #decideWaiting(): void {
-    if (this.#astray) return
+    if (this.#astray.size > 0) return
     for (;;) {
       const [pending] = this.#waiting
       if (!pending) return
       const { tenantId } = pending.unit
-      this.#open ??= openPlan(tenantId, this.#statesAhead(tenantId))
+      this.#open ??= openPlan(tenantId, (id) => this.#stateAhead(tenantId, id))
       if (this.#open.tenantId !== tenantId || isFull(this.#open)) return
       this.#waiting.shift()
-      this.#decide(this.#open, pending)
+      decideInto(this.#open, pending, this.options)
     }
   }
 
-  #statesAhead(tenantId: string): Plan['base'] {
-    const states = this.#flight?.tenantId === tenantId ? this.#flight.states : null
-    return (id) => states?.get(id) ?? this.cache.get(tenantId, id)
-  }
-
-  /** A unit that cannot be decided ends alone: the plan stays as it was. */
-  #decide(plan: Plan, pending: PendingUnit): void {
-    try {
-      const needs = decideUnit(plan, pending, this.options.project)
-      if (needs.length > 0) this.outcomes.readMore(pending, needs)
-    } catch (error) {
-      this.outcomes.giveUp(pending, error)
+  /** At most one flight has a stream. */
+  #stateAhead(tenantId: string, streamId: string): ReturnType<Plan['base']> {
+    for (const flight of this.#flights) {
+      const state = flight.plan.tenantId === tenantId && flight.plan.states.get(streamId)
+      if (!state) continue
+      this.#ahead.add(flight)
+      return state
     }
+    return this.options.cache.get(tenantId, streamId)
   }
 
   /**
@@ -111,121 +97,54 @@ export class Lane {
     this.#launching = true
     setImmediate(() => {
       this.#launching = false
-      if (this.#isBusy()) this.#launch()
+      if (this.#flights.size > 0) return
+      if (this.#open) this.#launch()
       else this.#rest()
     })
   }
 
   #launch(): void {
     const plan = this.#open
-    if (this.#flight || !plan) return
+    if (!plan || this.#ahead.size > 0) return
+    const connection = this.#connections.pop()
+    if (!connection) return
     this.#open = null
-    this.#flight = plan
-    void this.#fly(plan)
+    const flight = new Flight(plan, connection, this.options, () => this.#takeBack(flight))
+    this.#flights.add(flight)
+    void this.#fly(flight)
     this.#decideWaiting()
   }
 
-  async #fly(plan: Plan): Promise<void> {
-    try {
-      const landed = await this.#write(plan)
-      if (landed) return this.#landed(plan)
-    } catch (error) {
-      // A bug of the lane's own: nobody waits for ever.
-      for (const pending of plan.verdicts.keys()) this.outcomes.giveUp(pending, error)
-    }
-    this.#goOn()
+  async #fly(flight: Flight): Promise<void> {
+    const landed = await flight.land()
+    for (const set of [this.#flights, this.#ahead, this.#astray]) set.delete(flight)
+    this.#connections.push(flight.connection)
+    if (landed) this.#landed(flight.plan)
+    this.#decideWaiting()
+    if (this.#isWorthSending()) this.#launch()
+    if (this.#flights.size === 0) this.#launchAtEndOfTurn()
   }
 
   /** What was decided meanwhile goes out before anybody is answered, unless most come only then. */
   #landed(plan: Plan): void {
-    this.outcomes.keep(plan)
-    this.#flight = null
-    const ahead = this.#open?.verdicts.size ?? 0
-    if (2 * ahead >= plan.verdicts.size) this.#launch()
-    this.outcomes.answer(plan)
-    if (!this.#flight) this.#goOn()
-  }
-
-  #goOn(): void {
-    this.#flight = null
-    this.#astray = false
-    this.#decideWaiting()
-    this.#launchAtEndOfTurn()
-  }
-
-  #rest(): void {
-    this.#connection.release()
-    for (const resolve of this.#idle.splice(0)) resolve()
+    this.options.outcomes.keep(plan)
+    const decided = this.#open?.verdicts.size ?? 0
+    if (2 * decided >= plan.verdicts.size) this.#launch()
+    this.options.outcomes.answer(plan)
   }
 
   /** The flight did not go as decided, so what was decided ahead of it waits to be decided again. */
-  #takeBack(): void {
-    this.#astray = true
+  #takeBack(flight: Flight): void {
+    this.#astray.add(flight)
     if (!this.#open) return
     this.#waiting = [...this.#open.verdicts.keys(), ...this.#waiting]
     this.#open = null
+    this.#ahead.clear()
   }
 
-  /** @returns true when all was written as decided: the plan's callers are still to be told. */
-  async #write(plan: Plan): Promise<boolean> {
-    if (isIdle(plan)) return true
-    const decided = [...plan.verdicts.keys()]
-    let answer: Answer
-    try {
-      answer = await this.#connection.send(scalarStatement(plan) ?? groupStatement(plan))
-    } catch (error) {
-      this.#takeBack()
-      await this.#failed(plan, decided, error)
-      return false
-    }
-    if (answer.ok) return true
-    this.#takeBack()
-    if (answer.lost.length > 0) {
-      const lost = new Set(answer.lost)
-      const isLost = (pending: PendingUnit): boolean => pending.streams.some((id) => lost.has(id))
-      this.side.add(decided.filter(isLost), lost)
-      await this.#writeAgain(decided.filter((pending) => !isLost(pending)))
-    } else if (answer.fenced.length > 0) {
-      const fenced = new Set(answer.fenced.map((n) => plan.fences[n - 1]?.unit))
-      for (const pending of fenced) pending?.resolve({ status: 'fenced' })
-      await this.#writeAgain(decided.filter((pending) => !fenced.has(pending)))
-    } else await this.#split(decided, new Error('a mailbox is missing'))
-    return false
-  }
-
-  /** Decides on the states that are committed. */
-  async #writeAgain(units: readonly PendingUnit[]): Promise<void> {
-    const [first] = units
-    if (!first) return
-    const { tenantId } = first.unit
-    const plan = openPlan(tenantId, (id) => this.cache.get(tenantId, id))
-    for (const pending of units) this.#decide(plan, pending)
-    if (!(await this.#write(plan))) return
-    this.outcomes.keep(plan)
-    this.outcomes.answer(plan)
-  }
-
-  async #failed(plan: Plan, units: readonly PendingUnit[], error: unknown): Promise<void> {
-    const fault: Fault = classify(error)
-    if (fault === 'outcome_unknown') {
-      rememberAttempts(plan)
-      this.side.add(units)
-      return
-    }
-    if (fault === 'deadlock') return this.#writeAgain(units)
-    return this.#split(units, error)
-  }
-
-  /** Halves a failing group until the unit that fails is alone: it ends alone. */
-  async #split(units: readonly PendingUnit[], error: unknown): Promise<void> {
-    const [only] = units
-    if (units.length > 1) {
-      const half = units.length >> 1
-      await this.#writeAgain(units.slice(0, half))
-      return this.#writeAgain(units.slice(half))
-    }
-    if (!only) return
-    if (classify(error) === 'duplicate') this.side.add([only])
-    else this.outcomes.giveUp(only, error)
+  /** Nothing to do: the connections go back to the pool. */
+  #rest(): void {
+    for (const connection of this.#connections) connection.release()
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 }

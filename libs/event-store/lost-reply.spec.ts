@@ -7,7 +7,7 @@ import { RawWriter, until } from '../../test/support/feed-load.js'
 import { insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { firstBroken } from './chain.js'
 import { readChain } from './stream-reader.js'
-import { WRITER_SETTINGS, Writer } from './writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from './writer.js'
 
 const COMMANDS = 100
 /** Replies of one repeated transaction: fewer, and no attempt would ever get through. */
@@ -31,7 +31,7 @@ describe('a lost reply to a commit', () => {
     ['without any id', false],
   ])('%s: nothing is written twice and nothing is missing', async (_how, withIds) => {
     const blockId = await log.createBlock(log.openWriter(), 'first')
-    const writes = createPool(proxy.url, { max: 2, settings: WRITER_SETTINGS })
+    const writes = createPool(proxy.url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
     const writer = new Writer({ writes, reads: log.reads, project })
     proxy.every(CUT_EVERY)
     const before = proxy.cuts
@@ -50,7 +50,7 @@ describe('a lost reply to a commit', () => {
 
   it('is settled, and not called busy, while somebody else holds the stream', async () => {
     const blockId = await log.createBlock(log.openWriter(), 'first')
-    const writes = createPool(proxy.url, { max: 2, settings: WRITER_SETTINGS })
+    const writes = createPool(proxy.url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
     const writer = new Writer({ writes, reads: log.reads, project })
     const holder = await RawWriter.open(log.url)
     await holder.begin()

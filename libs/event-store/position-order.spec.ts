@@ -7,7 +7,7 @@ import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { by, insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { queuedPayload } from '../../test/support/turn-commands.js'
-import { WRITER_SETTINGS, Writer } from './writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from './writer.js'
 
 let log: TestLog
 const pools: Pool[] = []
@@ -23,7 +23,7 @@ afterAll(async () => {
 
 /** A writer whose statements are changed on their way to the server. */
 function writerWith(mutate: (text: string) => string): Writer {
-  const writes = createPool(log.url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(log.url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   pools.push(writes)
   writes.on('connect', (client) => {
     const query = client.query.bind(client) as (config: object, ...rest: unknown[]) => unknown

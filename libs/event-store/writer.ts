@@ -2,8 +2,9 @@ import type { Pool } from 'pg'
 import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify } from './fault.js'
+import type { Outcomes } from './flight.js'
 import { mintCommandId } from './group.js'
-import { Lane, type Outcomes } from './lane.js'
+import { Lane } from './lane.js'
 import type { PendingUnit, Plan } from './plan.js'
 import { SideLane } from './side-lane.js'
 import { Snapshots } from './snapshots.js'
@@ -16,13 +17,16 @@ const CACHED_STREAMS_MAX = 10_000
 const STREAMS_MAX = 10_000
 
 export interface WriterOptions {
-  /** At least two connections with a short lock timeout: the lane and the side lane. */
+  /** With `WRITER_CONNECTIONS` and `WRITER_SETTINGS`. */
   readonly writes: Pool
   readonly reads: Pool
   readonly project: Project
   /** After a commit, in process: a hint for whoever waits. Must not throw. */
   readonly onCommit?: (events: readonly StreamEvent[]) => void
 }
+
+/** Two for groups, one for the side lane. */
+export const WRITER_CONNECTIONS = 3
 
 /**
  * Session settings the writer's connections need. The plan is made once, when the tables may be empty:
@@ -59,7 +63,8 @@ export class Writer {
       giveUp: (pending, error) => this.#giveUp(pending, error),
     }
     this.#side = new SideLane(options, this.#cache, outcomes)
-    this.#lane = new Lane(options, this.#cache, this.#side, outcomes)
+    const { project, writes } = options
+    this.#lane = new Lane(writes, { project, cache: this.#cache, side: this.#side, outcomes })
   }
 
   /**

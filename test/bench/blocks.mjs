@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { ChangeBlock, ChangeBlockHandler } from '../../dist/libs/commands/change-block.js'
 import { decideBlock } from '../../dist/libs/domain/block.js'
-import { WRITER_SETTINGS, Writer } from '../../dist/libs/event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '../../dist/libs/event-store/writer.js'
 import { createPool } from '../../dist/libs/postgres/database.js'
 import { project } from '../../dist/libs/read-models/projection.js'
 import { words } from './words.mjs'
@@ -20,7 +20,7 @@ const text = words(EDIT)
 
 /** @param options `onCommit` as the services hear of commits. */
 export function openWriter(url, options = {}) {
-  const writes = createPool(url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   const reads = createPool(url, { max: READS_MAX })
   const writer = new Writer({ writes, reads, project, ...options })
   return {

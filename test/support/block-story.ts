@@ -10,7 +10,7 @@ import type { CommandMetadata, Outcome } from '#commands/metadata.js'
 import type { AgentSettings } from '#domain/agent.js'
 import type { BlockSettings } from '#domain/block-events.js'
 import type { Rejection } from '#domain/errors.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import type { Listed, PageRequest } from '#read-models/listing.js'
 import { project } from '#read-models/projection.js'
@@ -42,7 +42,7 @@ export interface BlockStory {
 export async function openBlockStory(): Promise<BlockStory> {
   const database = await createTestDatabase()
   const pool = createPool(database.url, { max: 4 })
-  const writes = createPool(database.url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(database.url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   const db = createDatabase(pool)
   const writer = new Writer({ writes, reads: pool, project })
   const blocks = new ChangeBlockHandler(writer)

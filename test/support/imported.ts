@@ -3,7 +3,7 @@ import { exportLog } from '#event-store/export.js'
 import { type Imported, type ImportOptions, importLog } from '#event-store/import.js'
 import { settledPosition } from '#event-store/settled.js'
 import { type Verification, verifyLog } from '#event-store/verify.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { checkReadModels } from '#read-models/rebuild.js'
@@ -134,7 +134,7 @@ export function mutateStatements(pool: Pool, change: (text: string) => string): 
 
 /** As a service on that database has one. */
 export function writerOn(url: string): { writer: Writer; close(): Promise<void> } {
-  const writes = createPool(url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   const reads = createPool(url, { max: 2 })
   const writer = new Writer({ writes, reads, project })
   return {

@@ -5,7 +5,7 @@ import { decideBlock } from '#domain/block.js'
 import type { BlockState } from '#domain/block-state.js'
 import { foldStream } from '#event-store/stream-reader.js'
 import type { Unit } from '#event-store/unit.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { createTestDatabase } from './database.js'
@@ -33,7 +33,10 @@ export async function openLog(): Promise<TestLog> {
     url: database.url,
     reads,
     openWriter() {
-      const writes = createPool(database.url, { max: 2, settings: WRITER_SETTINGS })
+      const writes = createPool(database.url, {
+        max: WRITER_CONNECTIONS,
+        settings: WRITER_SETTINGS,
+      })
       pools.push(writes)
       return new Writer({ writes, reads, project })
     },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { ChangeTurn, ChangeTurnHandler } from '#commands/change-turn.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { TurnWaiters } from '#turns/turn-waiters.js'
@@ -60,7 +60,7 @@ export async function openTurnStage(options: ProductOptions = {}): Promise<TurnS
   const url = product.databaseUrl
   const sql = new pg.Pool({ connectionString: url, max: 2 })
   const reads = createPool(url, { max: 2 })
-  const writes = createPool(url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   const db = createDatabase(reads)
   const waiters = new TurnWaiters(db, 'default')
   const writer = new Writer({ writes, reads, project })

@@ -7,7 +7,7 @@ import type { AttachedTool } from '#domain/agent.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { InputMessage, ModelReply, TurnOptions } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool, type Database } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { createTestDatabase } from './database.js'
@@ -50,7 +50,7 @@ export interface TurnStory {
 export async function openTurnStory(): Promise<TurnStory> {
   const database = await createTestDatabase()
   const pool = createPool(database.url, { max: 4 })
-  const writes = createPool(database.url, { max: 2, settings: WRITER_SETTINGS })
+  const writes = createPool(database.url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
   const db = createDatabase(pool)
   const writer = new Writer({ writes, reads: pool, project })
   const turns = new ChangeTurnHandler(writer)

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import type { Unit, Verdict } from '#event-store/unit.js'
-import { WRITER_SETTINGS, Writer } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 
@@ -16,7 +16,7 @@ export class WriterHost {
 
   /** @param readsUrl where it reads, when that is another way to the same database. */
   constructor(url: string, readsUrl = url) {
-    const writes = createPool(url, { max: 2, settings: WRITER_SETTINGS })
+    const writes = createPool(url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS })
     const reads = createPool(readsUrl, { max: 4 })
     this.#pools = [writes, reads]
     this.#writer = new Writer({ writes, reads, project })
