@@ -4,8 +4,11 @@ import type { FoldedStream } from './stream-reader.js'
 
 /** Events between two snapshots of a short stream: any past version is then a short fold away. */
 const EVENTS_BETWEEN = 100
-/** A longer text is written again only when its events have grown by a quarter of it. */
-const GROWTH_SHARE = 0.25
+/**
+ * A longer text is written again only when the events since are as many bytes as it is: reading it then
+ * costs at most twice its length, and writing it adds at most as much as its events do.
+ */
+const GROWTH_SHARE = 1
 const BYTES_BETWEEN_MIN = 4_096
 /** Code points from which a stream counts as long: what its head no longer holds inline. */
 const LONG = 2_048
