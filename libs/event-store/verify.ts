@@ -91,9 +91,9 @@ async function readEvents(
     [tenantId],
   )
   const last = Number(rows[0]?.last ?? 0)
-  for await (const events of scanLog(client, tenantId)) {
+  for await (const window of scanLog(client, tenantId)) {
     signal?.throwIfAborted()
-    for (const event of events) {
+    for (const event of window) {
       signed.see(event, check.tree.size)
       check.check(event)
       if (check.tree.size === signed.due) await signed.reach(check.tree, check.position)
