@@ -1,6 +1,6 @@
 import type { Actor } from './actor.js'
 import { type Rejection, rejection } from './errors.js'
-import { accept, type Decided, type Recorded, reject } from './event.js'
+import { accept, type Decided, type Foldable, reject } from './event.js'
 
 /** Settings of an agent. Names are not unique. */
 export interface AgentSettings {
@@ -118,7 +118,7 @@ export function initialAgent(id: string): AgentState {
 }
 
 /** Checks no rule and never throws. */
-export function evolveAgent(before: AgentState, event: Recorded<AgentEvent>): AgentState {
+export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): AgentState {
   const state = { ...before, version: event.version }
   switch (event.type) {
     case 'AgentCreated':

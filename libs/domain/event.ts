@@ -7,16 +7,20 @@ export interface DomainEvent {
   readonly payload: object
 }
 
-/** An event as the log holds it. `recordedAt` is UTC ISO-8601 with milliseconds and Z. */
-export type Recorded<E extends DomainEvent = DomainEvent> = E & {
+/** What folds see of an event in the log. `recordedAt` is UTC ISO-8601 with milliseconds and Z. */
+export type Foldable<E extends DomainEvent = DomainEvent> = E & {
   /** Place in its stream: 1, 2, 3 … without gap. */
   readonly version: number
   readonly actor: Actor
-  readonly commandId: string
   readonly correlation: Correlation | null
+  readonly recordedAt: string
+}
+
+/** An event as the log holds it. */
+export type Recorded<E extends DomainEvent = DomainEvent> = Foldable<E> & {
+  readonly commandId: string
   /** The version the writer of this event had seen. */
   readonly baseVersion: number | null
-  readonly recordedAt: string
 }
 
 /** The three kinds of stream; a stream's id carries its kind as prefix. */

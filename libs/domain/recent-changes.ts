@@ -25,6 +25,21 @@ export function remember({ earlier, later }: RecentChanges, change: TextChange):
   return { earlier: [...earlier, ...later].slice(-RECENT_CHANGES_MIN), later: [change] }
 }
 
+/** The same as one after another; only those that stay are made. */
+export function rememberAll<E>(
+  { earlier, later }: RecentChanges,
+  edits: readonly E[],
+  changeOf: (edit: E) => TextChange,
+): RecentChanges {
+  const count = later.length + edits.length
+  const laterCount = count <= LATER_MAX ? count : ((count - 1) % LATER_MAX) + 1
+  const newest = edits.slice(-RECENT_CHANGES_MIN - LATER_MAX).map(changeOf)
+  const all = [...earlier, ...later, ...newest]
+  const end = all.length - laterCount
+  const start = count <= LATER_MAX ? 0 : Math.max(0, end - RECENT_CHANGES_MIN)
+  return { earlier: all.slice(start, end), later: all.slice(end) }
+}
+
 /** Changes after a version, oldest first. */
 export function changesSince({ earlier, later }: RecentChanges, version: number): TextChange[] {
   const [first] = later

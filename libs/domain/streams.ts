@@ -1,7 +1,7 @@
 import { type AgentEvent, type AgentState, evolveAgent, initialAgent } from './agent.js'
 import type { BlockEvent } from './block-events.js'
-import { type BlockState, evolveBlock, initialBlock } from './block-state.js'
-import { type Recorded, streamKind } from './event.js'
+import { type BlockState, evolveBlock, evolveBlockAll, initialBlock } from './block-state.js'
+import { type Foldable, streamKind } from './event.js'
 import { evolveTurn, initialTurn, type TurnState } from './turn.js'
 import type { TurnEvent } from './turn-events.js'
 
@@ -27,14 +27,26 @@ export function initialState(streamId: string): AnyState {
   }
 }
 
-export function evolve(state: AnyState, event: Recorded<AnyEvent>): AnyState {
+export function evolve(state: AnyState, event: Foldable<AnyEvent>): AnyState {
   switch (streamKind(state.id)) {
     case 'block':
-      return evolveBlock(state as BlockState, event as Recorded<BlockEvent>)
+      return evolveBlock(state as BlockState, event as Foldable<BlockEvent>)
     case 'agent':
-      return evolveAgent(state as AgentState, event as Recorded<AgentEvent>)
+      return evolveAgent(state as AgentState, event as Foldable<AgentEvent>)
     case 'turn':
-      return evolveTurn(state as TurnState, event as Recorded<TurnEvent>)
+      return evolveTurn(state as TurnState, event as Foldable<TurnEvent>)
+  }
+}
+
+/** The state after one event after another of the stream: long runs take a fraction of the time. */
+export function evolveAll(state: AnyState, events: readonly Foldable<AnyEvent>[]): AnyState {
+  switch (streamKind(state.id)) {
+    case 'block':
+      return evolveBlockAll(state as BlockState, events as readonly Foldable<BlockEvent>[])
+    case 'agent':
+      return (events as readonly Foldable<AgentEvent>[]).reduce(evolveAgent, state as AgentState)
+    case 'turn':
+      return (events as readonly Foldable<TurnEvent>[]).reduce(evolveTurn, state as TurnState)
   }
 }
 

@@ -27,11 +27,12 @@ export function length(text: string): number {
 
 /** Where a code point offset stands in UTF-16 units. */
 function unitsAt(text: string, offset: number): number {
-  return SURROGATE.test(text) ? unitsAfter(text, 0, offset) : offset
+  return SURROGATE.test(text) ? unitsAfter(text, 0, offset, false) : offset
 }
 
 /** The UTF-16 offset that lies `count` code points after the one given, or the end. */
-function unitsAfter(text: string, from: number, count: number): number {
+function unitsAfter(text: string, from: number, count: number, narrow: boolean): number {
+  if (narrow) return Math.min(from + count, text.length)
   let units = from
   for (let seen = 0; seen < count && units < text.length; seen++) {
     units += (text.codePointAt(units) as number) > 0xffff ? 2 : 1
@@ -47,32 +48,44 @@ export function slice(text: string, start: number, end: number): string {
 
 /** Applies splices in order, each on the text after the one before. */
 export function apply(text: string, effect: readonly Splice[]): string {
-  return applyAll(text, effect).value
+  return applyAll(text, effect, !SURROGATE.test(text)).value
 }
 
-/**
- * One pass as long as the splices go forwards, as those of a replacement in thousands of places do.
- * `removed` holds what each of them took out.
- */
-function applyAll(
-  text: string,
-  effect: readonly Splice[],
-): { value: string; removed: readonly string[] } {
+interface Applied {
+  readonly value: string
+  /** What each of the splices took out. */
+  readonly removed: readonly string[]
+}
+
+/** @param narrow no character of the text is two UTF-16 units: offsets need no counting. */
+function applyAll(text: string, effect: readonly Splice[], narrow: boolean): Applied {
+  const [first] = effect
+  if (effect.length !== 1 || !first) return applyMany(text, effect, narrow)
+  const start = unitsAfter(text, 0, first.offset, narrow)
+  const end = unitsAfter(text, start, first.delete, narrow)
+  const value = text.slice(0, start) + first.insert + text.slice(end)
+  return { value, removed: [text.slice(start, end)] }
+}
+
+/** One pass as long as the splices go forwards, as those of a replacement in thousands of places do. */
+function applyMany(text: string, effect: readonly Splice[], narrow: boolean): Applied {
   const removed: string[] = []
   let from = text
+  let isNarrow = narrow
   let pieces: string[] = []
   let units = 0
   let points = 0
   for (const splice of effect) {
     if (splice.offset < points) {
       from = pieces.join('') + from.slice(units)
+      isNarrow = !SURROGATE.test(from)
       pieces = []
       units = 0
       points = 0
     }
-    const start = unitsAfter(from, units, splice.offset - points)
+    const start = unitsAfter(from, units, splice.offset - points, isNarrow)
     pieces.push(from.slice(units, start), splice.insert)
-    units = unitsAfter(from, start, splice.delete)
+    units = unitsAfter(from, start, splice.delete, isNarrow)
     removed.push(from.slice(start, units))
     points = splice.offset + length(splice.insert)
   }
@@ -101,7 +114,7 @@ export function edit(before: Measured, effect: readonly Splice[]): Measured {
   const appends = effect.length === 1 && first?.offset === before.length && first.delete === 0
   const { value, removed } = appends
     ? { value: before.value + first.insert, removed: [] }
-    : applyAll(before.value, effect)
+    : applyAll(before.value, effect, before.length === before.value.length)
   let { length: points, feeds: count } = before
   for (const splice of effect) {
     points += length(splice.insert) - splice.delete

@@ -1,4 +1,4 @@
-import type { Recorded } from './event.js'
+import type { Foldable } from './event.js'
 import type {
   HistoryWindow,
   InputMessage,
@@ -112,7 +112,7 @@ export function initialTurn(id: string): TurnState {
 }
 
 /** Checks no rule and never throws. */
-export function evolveTurn(before: TurnState, event: Recorded<TurnEvent>): TurnState {
+export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnState {
   const state = { ...before, version: event.version }
   switch (event.type) {
     case 'TurnQueued': {
@@ -196,7 +196,7 @@ export function evolveTurn(before: TurnState, event: Recorded<TurnEvent>): TurnS
   }
 }
 
-function requested(event: Recorded<Extract<TurnEvent, { type: 'ModelRequested' }>>): StepState {
+function requested(event: Foldable<Extract<TurnEvent, { type: 'ModelRequested' }>>): StepState {
   const {
     step,
     model,

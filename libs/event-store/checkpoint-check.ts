@@ -5,8 +5,8 @@ import {
   type PublicKeys,
   type SignedCheckpoint,
 } from './checkpoint.js'
+import { decoded, type StoredEvent } from './event-row.js'
 import type { Finding } from './log-check.js'
-import type { StoredEvent } from './log-scan.js'
 import type { Frontier } from './merkle.js'
 
 type Source<T> = AsyncIterable<T> | Iterable<T>
@@ -113,7 +113,9 @@ export class CheckpointCheck {
     })
   }
 
-  #differs({ streamId, version, position }: StoredEvent, index: number): void {
+  #differs(event: StoredEvent, index: number): void {
+    const { version, position } = event
+    const streamId = decoded(event.streamId)
     this.#diverged = true
     const detail = `at place ${index} of the log stands version ${version} of ${streamId}: not the event that was signed`
     this.options.onFinding({ kind: 'checkpoint', index, position, streamId, version, detail })

@@ -1,9 +1,9 @@
 import { holds, type OutsideCheckpoint, type PublicKeys } from './checkpoint.js'
 import { CheckpointCheck } from './checkpoint-check.js'
+import { encoded, type StoredEvent } from './event-row.js'
 import { type ExportHeader, type ExportManifest, readLine } from './export-line.js'
 import { Findings } from './findings.js'
 import { type FindingKind, LogCheck } from './log-check.js'
-import type { StoredEvent } from './log-scan.js'
 import { Frontier, leafHash, verifyInclusion } from './merkle.js'
 
 export interface ExportCheckOptions {
@@ -185,7 +185,7 @@ class ExportReader {
     }
     const header = this.#header as ExportHeader
     if (header.inclusion && !this.#inclusionSeen && header.inclusion.version > 0 && events > 0) {
-      const last = check.tip(header.streamId as string)?.version ?? 0
+      const last = check.tip(encoded(header.streamId as string))?.version ?? 0
       if (last < header.inclusion.version)
         this.#found('missing', 'the event that was proven is gone')
     }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import {
   type CheckpointJson,
   checkpointJson,
   checkpointOf,
   type SignedCheckpoint,
 } from './checkpoint.js'
-import type { StoredEvent } from './log-scan.js'
+import { decoded, encoded, type StoredEvent } from './event-row.js'
 
 /** The number of the format of exports. */
 export const EXPORT_FORMAT = 1
@@ -77,19 +76,19 @@ export function manifestLine(manifest: ExportManifest): string {
 export function eventLine(tenantId: string, event: StoredEvent): string {
   return line({
     specversion: '1.0',
-    id: `${event.streamId}/${event.version}`,
+    id: `${decoded(event.streamId)}/${event.version}`,
     source: `/palimpsest/${tenantId}`,
-    type: event.type,
-    time: event.recordedAt,
-    stream_id: event.streamId,
+    type: decoded(event.type),
+    time: decoded(event.recordedAt),
+    stream_id: decoded(event.streamId),
     version: event.version,
     position: event.position,
     schema: event.schema,
-    actor: JSON.parse(event.actor),
-    command_id: event.commandId,
-    correlation: event.correlation === null ? null : JSON.parse(event.correlation),
+    actor: JSON.parse(decoded(event.actor)),
+    command_id: decoded(event.commandId),
+    correlation: event.correlation === null ? null : JSON.parse(decoded(event.correlation)),
     base_version: event.baseVersion,
-    payload: event.payload,
+    payload: event.payload === null ? null : decoded(event.payload),
     salt: hex(event.salt),
     payload_hash: hex(event.payloadHash),
     prev_hash: hex(event.prevHash),
@@ -154,21 +153,22 @@ function readEvent(json: Record<string, unknown>): StoredEvent | null {
   const based = base_version === null || Number.isSafeInteger(base_version)
   const paid = payload === null || typeof payload === 'string'
   if (!numbers || !texts || !based || !paid || typeof actor !== 'object') return null
-  const salt = json.salt === null ? null : bytes(json.salt)
+  // A lone surrogate has no bytes that could have been hashed.
+  const all = [json.stream_id, json.type, json.command_id, json.time, payload ?? ''] as string[]
+  if (!all.every((text) => text.isWellFormed())) return null
   return {
     position: position as number,
-    streamId: json.stream_id as string,
+    streamId: encoded(json.stream_id as string),
     version: version as number,
-    type: json.type as string,
+    type: encoded(json.type as string),
     schema: schema as number,
-    actor: JSON.stringify(actor),
-    commandId: json.command_id as string,
-    correlation: correlation === null ? null : JSON.stringify(correlation),
+    actor: encoded(JSON.stringify(actor)),
+    commandId: encoded(json.command_id as string),
+    correlation: correlation === null ? null : encoded(JSON.stringify(correlation)),
     baseVersion: base_version as number | null,
-    recordedAt: json.time as string,
-    payload: payload as string | null,
-    salt,
-    payloadDigest: payload === null ? null : digest(salt, payload as string),
+    recordedAt: encoded(json.time as string),
+    payload: payload === null ? null : encoded(payload as string),
+    salt: json.salt === null ? null : bytes(json.salt),
     payloadHash: bytes(json.payload_hash),
     prevHash: bytes(json.prev_hash),
     hash: bytes(json.hash),
@@ -186,9 +186,4 @@ function hex(bytes: string | null): string | null {
 /** As the binary string that digests travel in. */
 function bytes(hex: unknown): string {
   return Buffer.from(String(hex), 'hex').toString('latin1')
-}
-
-function digest(salt: string | null, payload: string): string {
-  const hash = createHash('sha256').update(salt ?? '', 'latin1')
-  return hash.update(payload, 'utf8').digest('binary')
 }

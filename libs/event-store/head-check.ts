@@ -1,4 +1,5 @@
 import { length } from '#domain/text.js'
+import { decoded, encoded } from './event-row.js'
 import type { Finding, LogCheck } from './log-check.js'
 import type { Queryable } from './stream-reader.js'
 
@@ -30,15 +31,16 @@ export async function checkHeads(
       values: [tenantId, after, HEADS_PAGE],
     })
     for (const head of rows) {
-      const wrong = headFault(head, check.tip(head.stream_id))
+      const wrong = headFault(head, check.tip(encoded(head.stream_id)))
       if (wrong) found(head.stream_id, head.version, `the head of ${head.stream_id} ${wrong}`)
-      check.drop(head.stream_id)
+      check.drop(encoded(head.stream_id))
     }
     if (rows.length < HEADS_PAGE) break
     after = rows.at(-1)?.stream_id as string
   }
   for (const id of check.streamIds()) {
-    found(id, check.tip(id)?.version ?? 0, `${id} has events, but no head`)
+    const streamId = decoded(id)
+    found(streamId, check.tip(id)?.version ?? 0, `${streamId} has events, but no head`)
   }
 }
 
@@ -53,8 +55,8 @@ export async function checkHead(
     'select stream_id, version, hash, value, length from streams where tenant_id = $1 and stream_id = $2',
     [tenantId, streamId],
   )
-  if (rows[0]) return headFault(rows[0], check.tip(streamId))
-  return check.tip(streamId) ? 'is missing' : null
+  if (rows[0]) return headFault(rows[0], check.tip(encoded(streamId)))
+  return check.tip(encoded(streamId)) ? 'is missing' : null
 }
 
 function headFault(head: HeadRow, tip: ReturnType<LogCheck['tip']>): string | null {

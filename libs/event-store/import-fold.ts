@@ -1,10 +1,12 @@
 import type { Pool } from 'pg'
 import type { AnyState } from '#domain/streams.js'
+import { decoded, type StoredEvent } from './event-row.js'
+import { UnreadableEvent } from './fold-row.js'
 import { ImportRefusal } from './import-refusal.js'
-import { type StoredEvent, scanLog, streamEvent } from './log-scan.js'
+import { scanLog, streamEvent } from './log-scan.js'
 import { addEvent, addRow, type EventRow, openPlan, type Plan } from './plan.js'
 import { evolveStored, isErased, storedRows } from './stored-fold.js'
-import { emptyStream, type FoldedStream, foldStreams, UnreadableEvent } from './stream-reader.js'
+import { emptyStream, type FoldedStream, foldStreams } from './stream-reader.js'
 import type { Project, StreamEvent } from './unit.js'
 
 /** Events that are to be written together, with all that follows from them. */
@@ -69,7 +71,8 @@ export class ImportFold {
   /** What earlier imports or the service have written. */
   async #load(events: readonly StoredEvent[]): Promise<void> {
     const missing = new Map<string, number>()
-    for (const { streamId, version } of events) {
+    for (const { streamId: bytes, version } of events) {
+      const streamId = decoded(bytes)
       if (this.#streams.has(streamId) || missing.has(streamId)) continue
       missing.set(streamId, version - 1)
     }
@@ -116,13 +119,14 @@ export class ImportFold {
 }
 
 function moved(before: FoldedStream, stored: StoredEvent, state: AnyState): FoldedStream {
-  const pendingBytes = before.pendingBytes + Buffer.byteLength(stored.payload ?? '')
+  const pendingBytes = before.pendingBytes + (stored.payload?.length ?? 0)
   const hash = Buffer.from(stored.hash, 'latin1')
   return { ...before, version: stored.version, hash, state, pendingBytes }
 }
 
 function eventRow(event: StreamEvent, stored: StoredEvent): EventRow {
-  const { schema, payload, salt } = stored
+  const { schema, salt } = stored
+  const payload = stored.payload === null ? null : decoded(stored.payload)
   const link = {
     salt: salt === null ? null : bytes(salt),
     payloadHash: bytes(stored.payloadHash),
@@ -136,7 +140,8 @@ function bytes(binary: string): Buffer {
   return Buffer.from(binary, 'latin1')
 }
 
-function unreadable({ streamId, version }: StoredEvent, error: unknown): unknown {
+function unreadable({ streamId: bytes, version }: StoredEvent, error: unknown): unknown {
+  const streamId = decoded(bytes)
   const { message } = error as Error
   if (error instanceof UnreadableEvent) return new ImportRefusal('unreadable', `${message}.`)
   if (!(error instanceof TypeError || error instanceof SyntaxError)) return error

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg'
 import { streamKind } from '#domain/event.js'
+import { decoded, type StoredEvent } from './event-row.js'
 import type { ImportFold } from './import-fold.js'
 import { ImportRefusal, type ImportRefusalReason } from './import-refusal.js'
-import type { StoredEvent } from './log-scan.js'
 
 /** Events compared with the database at once. */
 const WINDOW = 1_000
@@ -69,11 +69,11 @@ export class ImportSurvey {
 
   /** For an event that was added. */
   isPresent({ streamId, version }: StoredEvent): boolean {
-    return version <= (this.#stored.get(streamId) ?? 0)
+    return version <= (this.#stored.get(decoded(streamId)) ?? 0)
   }
 
   async #readHeads(events: readonly StoredEvent[]): Promise<void> {
-    const ids = new Set(events.map(({ streamId }) => streamId))
+    const ids = new Set(events.map(({ streamId }) => decoded(streamId)))
     const unknown = [...ids].filter((id) => !this.#heads.has(id))
     const { rows } = await this.pool.query<{ stream_id: string; version: number; hash: Buffer }>(
       'select stream_id, version, hash from streams where tenant_id = $1 and stream_id = any($2)',
@@ -92,16 +92,17 @@ export class ImportSurvey {
       `select e.hash from unnest($2::text[], $3::int[]) with ordinality k(stream_id, version, n)
          left join events e on e.tenant_id = $1 and e.stream_id = k.stream_id and e.version = k.version
         order by k.n`,
-      [this.tenantId, present.map((e) => e.streamId), present.map((e) => e.version)],
+      [this.tenantId, present.map((e) => decoded(e.streamId)), present.map((e) => e.version)],
     )
     present.forEach((event, i) => {
       if (rows[i]?.hash?.toString('latin1') === event.hash) return
-      throw conflict(event.streamId, event.version)
+      throw conflict(decoded(event.streamId), event.version)
     })
   }
 
   #follow(event: StoredEvent): void {
-    const { streamId, version, prevHash, hash } = event
+    const { version, prevHash, hash } = event
+    const streamId = decoded(event.streamId)
     const head = this.#heads.get(streamId) as Head
     if (version !== head.version + 1) {
       const at = head.version === 0 ? 'is not in the database' : `is there up to ${head.version}`
@@ -137,9 +138,10 @@ export class ImportSurvey {
 
 /** What the hash covers, and the database would not give back as it was. */
 function storageFault(event: StoredEvent): string | null {
-  const { streamId, commandId, recordedAt, schema, version, baseVersion } = event
+  const { commandId, recordedAt, schema, version, baseVersion } = event
+  const streamId = decoded(event.streamId)
   const texts = [streamId, commandId, event.payload ?? '', event.actor, event.correlation ?? '']
-  if (texts.some((text) => text.includes('\0') || !text.isWellFormed())) {
+  if (texts.some((text) => text.includes('\0'))) {
     return 'holds characters that cannot be stored'
   }
   if (!isStreamId(streamId)) return 'is on no kind of stream'

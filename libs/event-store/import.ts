@@ -1,11 +1,11 @@
 import type { Pool } from 'pg'
 import type { PublicKeys } from './checkpoint.js'
+import type { StoredEvent } from './event-row.js'
 import { type ExportVerification, verifyExport } from './export-check.js'
 import { commitBatch, releaseMailboxes } from './import-commit.js'
 import { ImportFold } from './import-fold.js'
 import { ImportRefusal } from './import-refusal.js'
 import { ImportSurvey } from './import-survey.js'
-import type { StoredEvent } from './log-scan.js'
 import { Snapshots } from './snapshots.js'
 import type { Project } from './unit.js'
 

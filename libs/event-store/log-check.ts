@@ -1,7 +1,8 @@
 import canonicalize from 'canonicalize'
 import { apply, type Splice } from '#domain/text.js'
+import { effectOf } from './edit-payload.js'
+import { decoded, encoded, type StoredEvent } from './event-row.js'
 import { HashInput } from './hash-input.js'
-import type { StoredEvent } from './log-scan.js'
 import { Frontier } from './merkle.js'
 
 /** What kind of thing is wrong. */
@@ -40,6 +41,8 @@ export interface Finding {
 
 /** The newest event of a stream, as far as it was read. */
 interface Tip {
+  /** Of each of its headers the beginning. */
+  readonly prefix: string
   version: number
   hash: string
   /** The text of a block; null when it cannot be told. */
@@ -75,10 +78,12 @@ export class LogCheck {
   readonly #actors = new Map<string, string>()
   readonly #tenant: string
   readonly #input = new HashInput()
+  /** Of the event that was hashed last. */
+  #digest = ''
 
   constructor(private readonly options: LogCheckOptions) {
     this.tree = options.start ?? Frontier.empty()
-    this.#tenant = JSON.stringify(options.tenantId)
+    this.#tenant = encoded(JSON.stringify(options.tenantId))
   }
 
   /** Streams seen so far. */
@@ -104,34 +109,40 @@ export class LogCheck {
     const tip = this.#tips.get(event.streamId) ?? this.#begin(event)
     const fault = this.#fault(event, tip)
     if (fault) this.#report(event, tip.version + 1, fault)
+    // A part of a row would keep the row: the digest that equals it does not.
+    const hash = fault ? copyOf(event.hash) : this.#digest
     tip.version = event.version
-    tip.hash = event.hash
+    tip.hash = hash
     if (tip.text !== null) foldText(tip, fault ? null : event.payload)
     this.position = event.position
-    this.tree.append(event.hash)
+    this.tree.append(hash)
   }
 
   #begin(event: StoredEvent): Tip {
     const { partial, texts } = this.options
+    const streamId = copyOf(event.streamId)
     const tip: Tip = {
+      prefix: this.#prefix(streamId),
       version: partial ? event.version - 1 : 0,
       hash: partial && event.version > 1 ? event.prevHash : GENESIS,
       text: texts && event.streamId.startsWith('block-') ? '' : null,
       narrow: true,
     }
-    this.#tips.set(event.streamId, tip)
+    this.#tips.set(streamId, tip)
     return tip
   }
 
   #fault(event: StoredEvent, tip: Tip): FindingKind | null {
     if (event.version !== tip.version + 1) return 'version'
-    if (event.payloadDigest !== null && event.payloadDigest !== event.payloadHash) return 'payload'
+    if (!this.#paysWhatItHashed(event)) return 'payload'
     if (event.prevHash !== tip.hash) return 'link'
-    return this.#hash(event) === event.hash ? null : 'header'
+    this.#digest = this.#hash(event, tip)
+    return this.#digest === event.hash ? null : 'header'
   }
 
   #report(event: StoredEvent, expected: number, kind: FindingKind): void {
-    const { streamId, position, version } = event
+    const { position, version } = event
+    const streamId = decoded(event.streamId)
     const details: Partial<Record<FindingKind, string>> = {
       version: `version ${expected} of ${streamId} is not here: version ${version} follows instead`,
       payload: `the payload of version ${version} of ${streamId} was changed`,
@@ -148,51 +159,93 @@ export class LogCheck {
     })
   }
 
+  /** `sha256(salt ‖ payload)`; of an erased payload only the hash is left. */
+  #paysWhatItHashed({ payload, salt, payloadHash }: StoredEvent): boolean {
+    if (payload === null) return true
+    const input = this.#input
+    input.begin(salt ?? '')
+    input.bytes(payload)
+    return input.sha256() === payloadHash
+  }
+
   /** `sha256(prev_hash ‖ payload_hash ‖ header)` */
-  #hash(event: StoredEvent): string {
+  #hash(event: StoredEvent, tip: Tip): string {
     const input = this.#input
     input.begin(event.prevHash)
     input.bytes(event.payloadHash)
-    input.text(this.headerText(event))
+    input.bytes(tip.prefix)
+    this.#rest(event)
     return input.sha256()
   }
 
-  /** The header's bytes as text: what `headerBytes` gives, in a fifth of the time. */
-  headerText(event: StoredEvent): string {
-    const { streamId, version, type, schema, commandId, baseVersion, recordedAt } = event
-    const correlation =
-      event.correlation === null ? 'null' : canonicalCorrelation(event.correlation)
-    return `[1,${this.#tenant},${JSON.stringify(streamId)},${version},${JSON.stringify(type)},${schema},${this.#actor(event.actor)},${JSON.stringify(commandId)},${correlation},${baseVersion},${JSON.stringify(recordedAt)}]`
+  /** The header's bytes: what `headerBytes` gives, in a fraction of the time. */
+  header(event: StoredEvent): string {
+    this.#input.begin(this.#prefix(event.streamId))
+    this.#rest(event)
+    return this.#input.binary()
   }
 
-  /** Few act, and each many times. */
+  #prefix(streamId: string): string {
+    return `[1,${this.#tenant},"${escaped(streamId)}",`
+  }
+
+  /** Piece by piece: joining them first would take twice as long. */
+  #rest(event: StoredEvent): void {
+    const { version, type, schema, actor, commandId, correlation, baseVersion, recordedAt } = event
+    const input = this.#input
+    input.bytes(`${version},"`)
+    input.bytes(escaped(type))
+    input.bytes(`",${schema}`)
+    input.bytes(this.#actor(actor))
+    input.bytes(escaped(commandId))
+    input.bytes(correlation === null ? '",null' : canonicalCorrelation(correlation))
+    input.bytes(`,${baseVersion},"`)
+    input.bytes(escaped(recordedAt))
+    input.bytes('"]')
+  }
+
+  /** Few act, and each many times: with what stands before and behind. */
   #actor(text: string): string {
     const known = this.#actors.get(text)
     if (known !== undefined) return known
     if (this.#actors.size >= ACTORS_MAX) this.#actors.clear()
-    const canonical = canonicalJson(text)
-    this.#actors.set(text, canonical)
+    const canonical = `,${canonicalJson(text)},"`
+    this.#actors.set(copyOf(text), canonical)
     return canonical
   }
+}
+
+/** The same text, and no part of another. */
+function copyOf(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
+/** All that JSON has to escape. */
+const SPECIAL = /["\\\x00-\x1f]/
+
+/** A text as it stands between the quotes of JSON. */
+function escaped(text: string): string {
+  return SPECIAL.test(text) ? encoded(JSON.stringify(decoded(text)).slice(1, -1)) : text
 }
 
 /** A correlation as a turn writes it, with nothing to escape: its members need only be put in order. */
 const CORRELATION =
   /^\{"run_id":("[\w-]*")(?:,"step":(0|[1-9]\d{0,14}))?(?:,"tool_call_id":("[\w-]*"))?(?:,"epoch":(0|[1-9]\d{0,14}))?\}$/
 
+/** With what stands before it in a header. */
 function canonicalCorrelation(text: string): string {
   const match = CORRELATION.exec(text)
-  if (!match) return canonicalJson(text)
+  if (!match) return `",${canonicalJson(text)}`
   const [, runId, step, toolCallId, epoch] = match
   const first = epoch === undefined ? '' : `"epoch":${epoch},`
   const then = step === undefined ? '' : `,"step":${step}`
   const last = toolCallId === undefined ? '' : `,"tool_call_id":${toolCallId}`
-  return `{${first}"run_id":${runId}${then}${last}}`
+  return `",{${first}"run_id":${runId}${then}${last}}`
 }
 
 /** RFC 8785 of a JSON text. Flat objects, as actors and correlations are, need no general serialiser. */
 function canonicalJson(text: string): string {
-  const value = JSON.parse(text) as unknown
+  const value = JSON.parse(decoded(text)) as unknown
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return jcs(value)
   const object = value as Record<string, unknown>
   let canonical = ''
@@ -201,16 +254,16 @@ function canonicalJson(text: string): string {
     if (typeof member === 'object' && member !== null) return jcs(value)
     canonical += `${canonical ? ',' : ''}${JSON.stringify(key)}:${JSON.stringify(member)}`
   }
-  return `{${canonical}}`
+  return encoded(`{${canonical}}`)
 }
 
 function jcs(value: unknown): string {
-  return canonicalize(value) as string
+  return encoded(canonicalize(value) as string)
 }
 
 /** An erased payload leaves a text that cannot be told any more. */
 function foldText(tip: Tip, payload: string | null): void {
-  const effect = payload === null ? null : effectOf(payload)
+  const effect = payload === null ? null : effectIn(payload)
   if (effect === null) {
     tip.text = null
     return
@@ -231,10 +284,9 @@ function spliced(text: string, { offset, delete: count, insert }: Splice): strin
 }
 
 /** Null for an event of another version's making: its hash holds, so it is no finding. */
-function effectOf(payload: string): readonly Splice[] | null {
+function effectIn(payload: string): readonly Splice[] | null {
   try {
-    const { effect } = JSON.parse(payload) as { effect?: unknown }
-    return Array.isArray(effect) ? effect : null
+    return effectOf(payload, decoded)
   } catch {
     return null
   }

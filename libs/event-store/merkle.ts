@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { latin1Buffer } from './hash-input.js'
 
 /**
  * The Merkle tree of RFC 6962 and RFC 9162: a leaf is SHA-256(0x00 ‖ data), a node
@@ -17,14 +18,14 @@ export interface Range {
   readonly to: number
 }
 
-/** SHA-256 over a prefix byte and one or two digests, on one buffer that is used again. */
-const leafInput = Buffer.alloc(1 + DIGEST_BYTES)
-const nodeInput = Buffer.alloc(1 + 2 * DIGEST_BYTES, 1)
+/** SHA-256 over a prefix byte and one or two digests, on buffers that are used again. */
+const leafInput = latin1Buffer(1 + DIGEST_BYTES)
+const nodeInput = latin1Buffer(1 + 2 * DIGEST_BYTES).fill(1)
 
 // Digests travel as binary strings: node makes and copies those in half the time of buffers.
 function leafDigest(data: Uint8Array | string): string {
   if (typeof data === 'string') {
-    leafInput.write(data, 1, 'latin1')
+    leafInput.latin1Write(data, 1)
     return hash('sha256', leafInput, 'binary')
   }
   if (data.length !== DIGEST_BYTES) {
@@ -35,8 +36,8 @@ function leafDigest(data: Uint8Array | string): string {
 }
 
 function nodeDigest(left: string, right: string): string {
-  nodeInput.write(left, 1, 'latin1')
-  nodeInput.write(right, 1 + DIGEST_BYTES, 'latin1')
+  nodeInput.latin1Write(left, 1)
+  nodeInput.latin1Write(right, 1 + DIGEST_BYTES)
   return hash('sha256', nodeInput, 'binary')
 }
 

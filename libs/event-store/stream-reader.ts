@@ -1,9 +1,11 @@
 import type { ClientBase, Pool } from 'pg'
 import type { Actor, Correlation } from '#domain/actor.js'
 import type { BlockState } from '#domain/block-state.js'
-import { type AnyEvent, type AnyState, evolve, initialState, isKnownType } from '#domain/streams.js'
+import { type AnyEvent, type AnyState, initialState, isKnownType } from '#domain/streams.js'
 import type { Header, StoredLink } from './chain.js'
 import { GENESIS } from './chain.js'
+import { FOLD_COLUMNS, type FoldRow, UNREAD, UnreadableEvent } from './fold-row.js'
+import { FOLD_LIMITS, type FoldLimits, foldRows, foldWindows } from './fold-windows.js'
 import type { StreamEvent } from './unit.js'
 
 export type Queryable = Pick<Pool | ClientBase, 'query'>
@@ -25,14 +27,6 @@ export function emptyStream(streamId: string): FoldedStream {
   return { streamId, version: 0, hash: GENESIS, state, snapshotVersion: 0, pendingBytes: 0 }
 }
 
-/** An event no fold of this version can read: only its own stream is affected. */
-export class UnreadableEvent extends Error {
-  constructor(streamId: string, version: number, type: string) {
-    super(`event ${version} of ${streamId} has the unknown type ${type}: a newer version wrote it`)
-    this.name = 'UnreadableEvent'
-  }
-}
-
 interface EventRow {
   tenant_id: string
   stream_id: string
@@ -44,31 +38,32 @@ interface EventRow {
   base_version: number | null
   recorded_at: Date
   payload: object
-  hash: Buffer
-  bytes: number
-  snapshot: object | null
 }
 
 const COLUMNS = `e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command_id, e.correlation,
-       e.base_version, e.recorded_at, e.payload, octet_length(e.payload::text) as bytes, e.hash`
+       e.base_version, e.recorded_at, e.payload`
 
+/** Each stream from its newest snapshot, or after what is known of it: no more than $5 events of each. */
 const FOLD = {
   name: 'fold-streams',
-  text: `select ${COLUMNS}, case when e.version = p.version then p.state end as snapshot
-    from unnest($2::text[], $3::int[]) s(stream_id, up_to)
+  text: `select ${FOLD_COLUMNS}, e.hash, e.stream_id, case when e.version = p.version then p.state end
+    from unnest($2::text[], $3::int[], $4::int[]) s(stream_id, known, up_to)
     left join lateral (
       select version, state from snapshots
-       where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to
+       where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to and s.known = 0
        order by version desc limit 1) p on true
-    join events e on e.tenant_id = $1 and e.stream_id = s.stream_id
-                 and e.version >= coalesce(p.version, 1) and e.version <= s.up_to
+    join events e on e.tenant_id = $1 and e.stream_id = s.stream_id and e.version <= s.up_to
+                 and e.version >= coalesce(p.version, s.known + 1)
+                 and e.version < coalesce(p.version, s.known + 1) + $5
    order by e.stream_id, e.version`,
+  ...UNREAD,
 }
 
 const NEWEST = 2_147_483_647
 
 /**
- * Folds streams from their newest snapshot at or below `upTo`, else from version 1, in one statement.
+ * Folds streams from their newest snapshot at or below `upTo`, else from version 1: in one statement,
+ * but for streams with many events since, which are read on in windows, one stream after another.
  *
  * @param upTo a version for all of them, or one for each; by default the newest.
  */
@@ -77,33 +72,11 @@ export async function foldStreams(
   tenantId: string,
   streamIds: readonly string[],
   upTo: number | ReadonlyMap<string, number> = NEWEST,
+  limits: FoldLimits = FOLD_LIMITS,
 ): Promise<Map<string, FoldedStream>> {
-  const folded = new Map(streamIds.map((id) => [id, emptyStream(id)]))
-  if (streamIds.length === 0) return folded
-  const versions = streamIds.map((id) =>
-    typeof upTo === 'number' ? upTo : (upTo.get(id) ?? NEWEST),
-  )
-  const { rows } = await db.query<EventRow>({ ...FOLD, values: [tenantId, streamIds, versions] })
-  for (const row of rows) {
-    folded.set(row.stream_id, foldRow(folded.get(row.stream_id) as FoldedStream, row))
-  }
-  return folded
-}
-
-function foldRow(before: FoldedStream, row: EventRow): FoldedStream {
-  const { version, hash, snapshot } = row
-  if (snapshot) {
-    return {
-      ...before,
-      version,
-      hash,
-      state: snapshot as AnyState,
-      snapshotVersion: version,
-      pendingBytes: 0,
-    }
-  }
-  const state = evolve(before.state, toEvent(row))
-  return { ...before, version, hash, state, pendingBytes: before.pendingBytes + row.bytes }
+  const streams = new Map(streamIds.map((id) => [id, emptyStream(id)]))
+  const last = (id: string): number => (typeof upTo === 'number' ? upTo : (upTo.get(id) ?? NEWEST))
+  return foldOn(db, tenantId, streams, last, limits)
 }
 
 /** Folds streams up to their newest event, from what is known of them where anything is. */
@@ -113,23 +86,32 @@ export async function catchUp(
   streamIds: readonly string[],
   known: (streamId: string) => FoldedStream | undefined,
 ): Promise<Map<string, FoldedStream>> {
-  const streams = new Map<string, FoldedStream>()
-  for (const id of streamIds) {
-    const stream = known(id)
-    if (stream) streams.set(id, stream)
-  }
-  const unknown = streamIds.filter((id) => !streams.has(id))
-  for (const [id, stream] of await foldStreams(db, tenantId, unknown)) streams.set(id, stream)
-  const { rows } = await db.query<EventRow>({
-    name: 'catch-up',
-    text: `select ${COLUMNS}, null as snapshot
-      from unnest($2::text[], $3::int[]) s(stream_id, version)
-      join events e on e.tenant_id = $1 and e.stream_id = s.stream_id and e.version > s.version
-     order by e.stream_id, e.version`,
-    values: [tenantId, [...streams.keys()], [...streams.values()].map((stream) => stream.version)],
-  })
-  for (const row of rows) {
-    streams.set(row.stream_id, foldRow(streams.get(row.stream_id) as FoldedStream, row))
+  const streams = new Map(streamIds.map((id) => [id, known(id) ?? emptyStream(id)]))
+  return foldOn(db, tenantId, streams, () => NEWEST, FOLD_LIMITS)
+}
+
+/** @param streams as far as they are known; each is replaced by what it becomes. */
+async function foldOn(
+  db: Queryable,
+  tenantId: string,
+  streams: Map<string, FoldedStream>,
+  upTo: (streamId: string) => number,
+  limits: FoldLimits,
+): Promise<Map<string, FoldedStream>> {
+  if (streams.size === 0) return streams
+  const ids = [...streams.keys()]
+  const known = [...streams.values()].map(({ version }) => version)
+  const each = Math.max(limits.each, Math.floor(limits.first / ids.length))
+  const values = [tenantId, ids, known, ids.map(upTo), each]
+  const { rows } = await db.query<FoldRow & unknown[]>({ ...FOLD, values })
+  for (let from = 0; from < rows.length; ) {
+    const id = rows[from]?.[7] as string
+    let end = from + 1
+    while (end < rows.length && rows[end]?.[7] === id) end++
+    const stream = foldRows(streams.get(id) as FoldedStream, rows.slice(from, end))
+    const rest = end - from === each && stream.version < upTo(id)
+    streams.set(id, rest ? await foldWindows(db, tenantId, stream, upTo(id), limits) : stream)
+    from = end
   }
   return streams
 }

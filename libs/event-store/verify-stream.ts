@@ -1,4 +1,5 @@
 import type { Pool } from 'pg'
+import { encoded } from './event-row.js'
 import { checkHead } from './head-check.js'
 import { type Finding, LogCheck } from './log-check.js'
 import { scanLog } from './log-scan.js'
@@ -28,10 +29,10 @@ export async function verifyStream(
   const client = await pool.connect()
   try {
     await client.query('begin isolation level repeatable read read only')
-    for await (const events of scanLog(client, tenantId, { streamId })) {
-      for (const event of events) check.check(event)
+    for await (const window of scanLog(client, tenantId, { streamId })) {
+      for (const event of window) check.check(event)
     }
-    const version = check.tip(streamId)?.version ?? 0
+    const version = check.tip(encoded(streamId))?.version ?? 0
     const wrong = await checkHead(client, tenantId, streamId, check)
     await client.query('commit')
     const head = wrong ? ({ kind: 'head', version, detail: `the head ${wrong}` } as const) : null

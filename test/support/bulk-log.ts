@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool } from 'pg'
+import type { BlockEvent } from '#domain/block-events.js'
 import { GENESIS, link } from '#event-store/chain.js'
 import { actor, tenantId } from './log.js'
 
@@ -20,7 +21,7 @@ interface Head {
 
 /**
  * Fills an empty log with chained events of blocks in turn, each inserting a line of some 60 characters
- * in front of at most ten others. Through no writer, so that a million take seconds.
+ * in front of at most nine others or taking the last of ten away. Through no writer, so that a million take seconds.
  *
  * @param pool of the database's owner.
  * @returns the ids of the blocks.
@@ -72,7 +73,8 @@ select '${tenantId}', e.stream_id, e.version, e.type, 1, e.actor::json, e.comman
 
 function next(head: Head, n: number): object {
   const version = head.version + 1
-  const payload = JSON.stringify(version === 1 ? created() : inserted(head, n))
+  const event = version === 1 ? { type: 'BlockCreated', payload: created() } : edited(head, n)
+  const payload = JSON.stringify(event.payload)
   const recordedAt = new Date(Date.UTC(2026, 0, 1) + n).toISOString()
   const correlation =
     n % 3 === 0
@@ -82,7 +84,7 @@ function next(head: Head, n: number): object {
     tenantId,
     streamId: head.id,
     version,
-    type: version === 1 ? 'BlockCreated' : 'TextInserted',
+    type: event.type,
     schema: 1,
     actor,
     commandId: `c-${randomUUID()}`,
@@ -125,12 +127,27 @@ function created(): object {
   return { intent: { ...settings, ...kept, ...owner, value: '' }, effect: [], length: 0 }
 }
 
-function inserted(head: Head, n: number): object {
+/** As the product writes an edit: a line comes in front, and the last of ten goes. */
+function edited({ lines }: Head, n: number): Pick<BlockEvent, 'type' | 'payload'> {
+  const old = lines.length === 10 ? lines.pop() : undefined
+  const length = lines.join('').length
+  if (old !== undefined) {
+    const effect = [{ offset: length, delete: old.length, insert: '' }]
+    const receipt = { matched: 'exact' as const, places: 1, line: 10, unseen: [] }
+    return { type: 'TextReplaced', payload: { intent: { old, new: '' }, effect, receipt, length } }
+  }
   const line = `${String(n).padStart(9, '0')} what this agent has learnt about the matter: é\n`
-  const dropped = head.lines.length === 10 ? (head.lines.pop() as string) : ''
-  head.lines.unshift(line)
-  const end = head.lines.slice(1).join('').length + line.length
+  lines.unshift(line)
+  const text = line.trimEnd()
   const effect = [{ offset: 0, delete: 0, insert: line }]
-  if (dropped) effect.push({ offset: end, delete: dropped.length, insert: '' })
-  return { intent: { new_string: line, insert_line: 0 }, effect }
+  const receipt = { placed: 'line' as const, line: 1, lines: 1 }
+  return {
+    type: 'TextInserted',
+    payload: {
+      intent: { text, place: { at: 'line', line: 0 } },
+      effect,
+      receipt,
+      length: length + line.length,
+    },
+  }
 }

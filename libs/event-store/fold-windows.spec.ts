@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import type { QueryConfig } from 'pg'
+import { decideBlock } from '#domain/block.js'
+import type { BlockCommand } from '#domain/block-events.js'
+import { evolve, initialState } from '#domain/streams.js'
+import { actor, openLog, type TestLog, tenantId } from '../../test/support/log.js'
+import { FOLD_LIMITS, type FoldLimits } from './fold-windows.js'
+import { catchUp, foldStream, foldStreams, type Queryable, readStream } from './stream-reader.js'
+
+const EVENTS = 330
+
+let log: TestLog
+let blockIds: string[]
+
+beforeAll(async () => {
+  log = await openLog()
+  const writer = log.openWriter()
+  blockIds = [await log.createBlock(writer, 'a\u{1f642}b'), await log.createBlock(writer, '')]
+  for (let i = 1; i < EVENTS; i++) {
+    for (const blockId of blockIds) {
+      await writer.submit({
+        tenantId,
+        streams: [blockId],
+        actor: { kind: 'user', id: `user-${i % 3}` },
+        decide: (states) => {
+          const block = states.block(blockId)
+          const decided = decideBlock(block, change(i, block.value), { actor, baseVersion: null })
+          if (!decided.ok) return { rejection: decided.rejection }
+          return {
+            appends: decided.value.map((event) => ({ streamId: blockId, event })),
+            result: 0,
+          }
+        },
+      })
+    }
+  }
+  await writer.close()
+})
+
+afterAll(() => log.close())
+
+function change(i: number, value: string): BlockCommand {
+  if (i % 41 === 0) return { type: 'PatchBlock', settings: { description: `d${i}` } }
+  if (i % 97 === 0) return { type: 'RethinkBlock', text: `é${i}`, numbered: false }
+  if (i % 5 === 0) {
+    const old = value.split('\n')[0] as string
+    return { type: 'ReplaceText', old, new: `${i} "new" —`, all: true, numbered: false }
+  }
+  const place = i % 2 ? ({ at: 'end' } as const) : ({ at: 'line', line: 1 } as const)
+  return { type: 'InsertText', text: `line ${i} \\ \u{1f642}`, place, numbered: false }
+}
+
+/** As the fold is defined: one event after another, from the first. */
+async function oneByOne(blockId: string, upTo: number): Promise<object> {
+  const events = await readStream(log.reads, tenantId, blockId, { limit: upTo, order: 'asc' })
+  return events.reduce(evolve, initialState(blockId))
+}
+
+const limits = fc.record<FoldLimits>({
+  first: fc.integer({ min: 1, max: 200 }),
+  each: fc.integer({ min: 1, max: 60 }),
+  window: fc.integer({ min: 1, max: 120 }),
+  windowBytes: fc.integer({ min: 1, max: 20_000 }),
+})
+
+describe('a fold in windows', () => {
+  it('gives the state of one read, whatever their size, with snapshots and without', async () => {
+    const same = fc.asyncProperty(
+      limits,
+      fc.tuple(fc.integer({ min: 1, max: EVENTS }), fc.integer({ min: 1, max: EVENTS })),
+      async (limits, versions) => {
+        const upTo = new Map(blockIds.map((id, i) => [id, versions[i] as number]))
+        const folded = await foldStreams(log.reads, tenantId, blockIds, upTo, limits)
+        const whole = await foldStreams(log.reads, tenantId, blockIds, upTo)
+        expect(folded).toEqual(whole)
+        for (const [id, version] of upTo) {
+          expect(folded.get(id)).toMatchObject({ version, state: await oneByOne(id, version) })
+          const [event] = (
+            await log.reads.query('select hash from events where stream_id = $1 and version = $2', [
+              id,
+              version,
+            ])
+          ).rows
+          expect(folded.get(id)?.hash).toEqual(event.hash)
+        }
+      },
+    )
+    await fc.assert(same, { numRuns: 15 })
+    await log.reads.query('delete from snapshots')
+    await fc.assert(same, { numRuns: 15 })
+  })
+
+  it('goes on from what is known, to the newest event', async () => {
+    const [known, unknown] = blockIds as [string, string]
+    const early = await foldStream(log.reads, tenantId, known, 100)
+    const streams = await catchUp(log.reads, tenantId, blockIds, (id) =>
+      id === known ? early : undefined,
+    )
+    const newest = await foldStreams(log.reads, tenantId, blockIds)
+    expect(streams.get(unknown)).toEqual(newest.get(unknown))
+    expect(streams.get(known)).toEqual(newest.get(known))
+  })
+
+  it('never has more of the log in memory than the limits say', async () => {
+    const read: number[] = []
+    const counting = {
+      query: async (query: QueryConfig) => {
+        const result = await log.reads.query(query)
+        read.push(result.rows.length)
+        return result
+      },
+    } as unknown as Queryable
+    const limits = { ...FOLD_LIMITS, first: 40, each: 20, window: 50 }
+    await foldStreams(counting, tenantId, blockIds, undefined, limits)
+    expect(read[0]).toBe(40)
+    expect(read.reduce((sum, rows) => sum + rows)).toBeGreaterThan(2 * EVENTS - 1)
+    expect(Math.max(...read)).toBe(50)
+  })
+
+  it('says where nothing can be read', async () => {
+    await expect(
+      foldStreams({ query: () => Promise.reject(new Error('gone')) } as never, tenantId, blockIds),
+    ).rejects.toThrow('gone')
+    expect(await foldStreams(log.reads, tenantId, [])).toEqual(new Map())
+  })
+})
