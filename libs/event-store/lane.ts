@@ -8,7 +8,10 @@ import { isFull, openPlan, type PendingUnit, type Plan } from './plan.js'
  * while the server writes it.
  */
 const UNITS_WORTH_SENDING = 64
-/** The same, where every unit is on streams of its own: those behind it need not even wait for it. */
+/**
+ * The same, where every unit is on streams of its own: those behind it need not even wait for it. With
+ * more in the air a group must be as many: so two share the work, however much there is.
+ */
 const SPREAD_UNITS_WORTH_SENDING = 16
 
 /**
@@ -59,8 +62,10 @@ export class Lane {
   #isWorthSending(): boolean {
     if (!this.#open) return false
     const { verdicts, heads } = this.#open
-    const isSpread = heads.size >= verdicts.size
-    return verdicts.size >= (isSpread ? SPREAD_UNITS_WORTH_SENDING : UNITS_WORTH_SENDING)
+    if (heads.size < verdicts.size) return verdicts.size >= UNITS_WORTH_SENDING
+    let inTheAir = 0
+    for (const { plan } of this.#flights) inTheAir += plan.verdicts.size
+    return verdicts.size >= Math.max(SPREAD_UNITS_WORTH_SENDING, inTheAir)
   }
 
   /** In order, into the open plan, until that is full or another tenant's turn comes. */

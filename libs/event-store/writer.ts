@@ -105,10 +105,11 @@ export class Writer {
   /** Whatever a unit needs is read before it joins a group, never inside a flush. */
   #admit(pending: PendingUnit): void {
     const { tenantId } = pending.unit
-    const unknown = pending.streams.filter((id) => !this.#cache.get(tenantId, id))
+    const unknown: string[] = []
     for (const id of pending.streams) {
       const stream = this.#cache.get(tenantId, id)
       if (stream) pending.read.set(id, stream)
+      else unknown.push(id)
     }
     if (unknown.length === 0) {
       this.#enqueue(pending)
