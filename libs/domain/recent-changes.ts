@@ -14,8 +14,8 @@ export interface RecentChanges {
   readonly later: readonly TextChange[]
 }
 
-/** How many changes a block remembers at least, for receipts and refusals. */
-export const RECENT_CHANGES_MIN = 256
+/** How many changes a block remembers at least: as many as a receipt names. */
+export const RECENT_CHANGES_MIN = 100
 const LATER_MAX = 16
 
 export const NO_CHANGES: RecentChanges = { earlier: [], later: [] }

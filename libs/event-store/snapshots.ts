@@ -13,6 +13,7 @@ const BYTES_BETWEEN_MIN = 4_096
 /** Code points from which a stream counts as long: what its head no longer holds inline. */
 const LONG = 2_048
 const REMEMBERED_MAX = 20_000
+const WRITES_MAX = 2
 
 interface Taken {
   readonly version: number
@@ -26,30 +27,45 @@ interface Taken {
  */
 export class Snapshots {
   readonly #taken = new Map<string, Taken>()
-  readonly #writing = new Set<string>()
-  #last: Promise<void> = Promise.resolve()
+  /** Due, each as it was last seen. */
+  readonly #due = new Map<string, { readonly tenantId: string; readonly stream: FoldedStream }>()
+  readonly #writing = new Map<string, Promise<void>>()
 
   constructor(
     private readonly pool: Pool,
     private readonly onError: (error: unknown) => void = () => {},
   ) {}
 
-  /** Takes one if it is time, and none of this stream is being written. */
+  /** Takes one if it is time, when its turn comes. */
   consider(tenantId: string, stream: FoldedStream): void {
     if (streamKind(stream.streamId) === 'turn') return
     const key = `${tenantId}/${stream.streamId}`
     if (this.#writing.has(key) || !isDue(stream, this.#taken.get(key))) return
-    this.#writing.add(key)
-    const write = this.#write(tenantId, stream).then(
-      () => this.#remember(key, { version: stream.version, bytes: stream.pendingBytes }),
-      this.onError,
-    )
-    this.#last = write.finally(() => this.#writing.delete(key))
+    this.#due.set(key, { tenantId, stream })
+    this.#next()
   }
 
-  /** Waits for the one being written. */
-  idle(): Promise<void> {
-    return this.#last
+  /** Waits until all that are due are written. */
+  async idle(): Promise<void> {
+    while (this.#writing.size > 0) await Promise.all(this.#writing.values())
+  }
+
+  /** Few at a time: blocks that are edited together come due together, and commits go before. */
+  #next(): void {
+    for (const [key, { tenantId, stream }] of this.#due) {
+      if (this.#writing.size >= WRITES_MAX) return
+      this.#due.delete(key)
+      const written = this.#write(tenantId, stream)
+        .then(
+          () => this.#remember(key, { version: stream.version, bytes: stream.pendingBytes }),
+          this.onError,
+        )
+        .then(() => {
+          this.#writing.delete(key)
+          this.#next()
+        })
+      this.#writing.set(key, written)
+    }
   }
 
   async #write(tenantId: string, stream: FoldedStream): Promise<void> {

@@ -18,11 +18,13 @@ export async function blockAtVersion(
   blockId: string,
   version: number,
 ): Promise<BlockAt | null> {
-  const stream = await foldStream(pool, tenantId, blockId, version)
+  const page = { after: version - 1, limit: 1, order: 'asc' } as const
+  const [stream, [event]] = await Promise.all([
+    foldStream(pool, tenantId, blockId, version),
+    readStream(pool, tenantId, blockId, page),
+  ])
   if (stream.version === 0) return null
   if (stream.version < version) return { head: stream.version }
-  const page = { after: version - 1, limit: 1, order: 'asc' } as const
-  const [event] = await readStream(pool, tenantId, blockId, page)
   if (!event) throw new Error(`version ${version} of ${blockId} was folded but cannot be read`)
   const state = stream.state as BlockState
   return {
@@ -40,8 +42,22 @@ export async function blockAtVersion(
   }
 }
 
+/** Halves the versions until one is left: a page of the index a step, however long the history. */
+const BISECT = `
+with recursive bisect(low, high) as (
+  select 0, version from streams where tenant_id = $1 and stream_id = $2
+   union all
+  select case when e.recorded_at <= $3 then b.mid else b.low end,
+         case when e.recorded_at <= $3 then b.high else b.mid - 1 end
+    from (select low, high, (low + high + 1) / 2 as mid from bisect where low < high) b
+   cross join lateral (
+     select recorded_at from events
+      where tenant_id = $1 and stream_id = $2 and version = b.mid limit 1) e)
+select low as version from bisect where low = high`
+
 /**
- * The version a block had at a moment.
+ * The version a block had at a moment. Times are those of the processes that wrote: where their clocks
+ * differ, so does the answer.
  *
  * @returns 0 before its creation, and for an id that no block ever had
  */
@@ -51,10 +67,10 @@ export async function versionAt(
   blockId: string,
   at: Date,
 ): Promise<number> {
-  const { rows } = await pool.query<{ version: number }>(
-    `select coalesce(max(version), 0) as version from events
-      where tenant_id = $1 and stream_id = $2 and recorded_at <= $3`,
-    [tenantId, blockId, at.toISOString()],
-  )
+  const { rows } = await pool.query<{ version: number }>(BISECT, [
+    tenantId,
+    blockId,
+    at.toISOString(),
+  ])
   return rows[0]?.version ?? 0
 }

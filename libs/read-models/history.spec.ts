@@ -106,6 +106,16 @@ describe('a block in the past', () => {
     const before = new Date(block.createdAt.getTime() - 1)
     expect(await versionAt(pool, tenantId, id, before)).toBe(0)
     expect(await versionAt(pool, tenantId, id, block.updatedAt)).toBe(block.version)
+    for (let version = 1; version <= block.version; version++) {
+      const past = await blockAtVersion(pool, tenantId, id, version)
+      if (!past || 'head' in past) throw new Error(`no version ${version}`)
+      const { updatedAt } = past.block
+      const found = await versionAt(pool, tenantId, id, updatedAt)
+      // Neighbours may have been written in the same millisecond: the last of them counts.
+      expect(found).toBeGreaterThanOrEqual(version)
+      const next = await blockAtVersion(pool, tenantId, id, found + 1)
+      if (next && 'block' in next) expect(next.block.updatedAt > updatedAt).toBe(true)
+    }
     const year = new Date(block.updatedAt.getTime() + 31_536_000_000)
     expect(await versionAt(pool, tenantId, id, year)).toBe(block.version)
   })
