@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
+import { ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
+import { RawWriter, rawStreams, until } from '../../test/support/feed-load.js'
+import { by, insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { firstBroken } from './chain.js'
 import { readChain } from './stream-reader.js'
 import type { Unit, Verdict } from './unit.js'
@@ -74,6 +76,29 @@ describe('what is decided ahead of a flush', () => {
 })
 
 describe('a group', () => {
+  it('that shares no stream with the one in the air does not wait for it', async () => {
+    const writer = log.openWriter()
+    const ids = await Promise.all(Array.from({ length: 16 }, () => log.createBlock(writer, 'x')))
+    // While somebody else's insert of a head is undecided, a flight that makes the same one waits.
+    const holder = await RawWriter.open(log.url)
+    await holder.begin()
+    const [held] = await rawStreams(holder.client, 1)
+    const create = { type: 'CreateBlock', value: 'x', settings: { label: 'notes' } } as const
+    const first = new ChangeBlockHandler(writer).execute(
+      new ChangeBlock(held as string, create, by),
+    )
+    const waiting = `select from pg_locks
+      where not granted and transactionid = pg_current_xact_id()::xid`
+    await until(async () => (await holder.client.query(waiting)).rowCount === 1)
+    const beside = await Promise.all(ids.map((id) => writer.submit(insertion(id, 'y'))))
+    expect(accepted(beside)).toBe(true)
+    // Still in the air: it cannot have landed before somebody else's insert is decided.
+    expect((await holder.client.query(waiting)).rowCount).toBe(1)
+    await holder.rollback()
+    await holder.close()
+    expect(await first).toMatchObject({ ok: true })
+  })
+
   it('holds at most about a megabyte: what is over it goes out with the next one', async () => {
     const writer = log.openWriter()
     const ids = await Promise.all(
