@@ -9,6 +9,7 @@ import { leafHash, verifyConsistency, verifyInclusion } from '#event-store/merkl
 import { newClient } from './support/clients.js'
 import { type Product, startProduct } from './support/product.js'
 import { type Rest, restOf } from './support/rest.js'
+import { untilSigned } from './support/signed.js'
 
 let product: Product
 let rest: Rest
@@ -27,7 +28,7 @@ beforeAll(async () => {
   blockId = block.id
   const agent = await client.createAgent({ name: 'Agent1', blockIds: [blockId], tools: [] })
   await client.send(agent.id, 'hello')
-  await signed()
+  await untilSigned(product.databaseUrl)
 })
 
 afterAll(async () => {
@@ -36,17 +37,6 @@ afterAll(async () => {
   rmSync(out, { recursive: true, force: true })
   expect(product.logged).toEqual([])
 })
-
-/** Until the worker has signed everything there is. */
-async function signed(): Promise<void> {
-  for (;;) {
-    const { rows } = await owner.query(
-      `select (select count(*) from events) = coalesce((select max(size) from audit_checkpoints), 0) as all`,
-    )
-    if (rows[0].all) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
 
 /** Runs the built command against this database. */
 async function palimpsest(...args: string[]) {

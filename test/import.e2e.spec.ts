@@ -24,6 +24,7 @@ import {
 import { by, openLog, tenantId } from './support/log.js'
 import { type Product, startProduct } from './support/product.js'
 import { restOf } from './support/rest.js'
+import { untilSigned } from './support/signed.js'
 import { queuedPayload, requested } from './support/turn-commands.js'
 
 let product: Product
@@ -53,19 +54,9 @@ beforeAll(async () => {
   const text = `\u{1f642} ${'long '.repeat(600)}`
   await rest('PATCH', `/v1/blocks/${blockId}`, { label: 'company', value: text })
   await rest('DELETE', `/v1/blocks/${gone.id}`)
-  await signed()
+  await untilSigned(product.databaseUrl)
   expect(await run(product.databaseUrl, 'export', '--out', path)).toMatchObject({ code: 0 })
 })
-
-/** Until the worker has signed everything there is. */
-async function signed(): Promise<void> {
-  for (;;) {
-    const { rows } = await pool.query(
-      `select (select count(*) from events) = coalesce((select max(size) from audit_checkpoints), 0) as all`,
-    )
-    if (rows[0].all) return
-  }
-}
 
 afterAll(async () => {
   await pool.end()

@@ -5,6 +5,7 @@ import { type LettaClients, lettaClients } from './support/letta-clients.js'
 import { type Product, startProduct } from './support/product.js'
 import { type Rest, restOf } from './support/rest.js'
 import { filled, MUST, routeTable } from './support/route-table.js'
+import { untilSigned } from './support/signed.js'
 import { tellWireStory } from './support/wire-story.js'
 
 let product: Product
@@ -16,6 +17,7 @@ beforeAll(async () => {
   product = await startProduct()
   rest = restOf(product.port)
   story = await tellWireStory(rest)
+  await untilSigned(product.databaseUrl)
   clients = lettaClients(product.url)
 })
 
