@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals'
 
 /** Libraries import leftwards only. Beside each, the npm packages it may know. */
 const LIBRARIES: readonly (readonly [name: string, packages: readonly string[]])[] = [
-  ['domain', []],
+  ['domain', ['diff']],
   ['postgres', ['pg', 'kysely']],
   ['event-store', ['pg', 'kysely', 'canonicalize']],
   ['read-models', ['pg', 'kysely']],

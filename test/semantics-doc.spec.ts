@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Actor } from '#domain/actor.js'
 import { createBlock, decideBlock } from '#domain/block.js'
-import type { BlockCommand, BlockEvent, Writer } from '#domain/block-events.js'
+import type { BlockCommand, BlockDecision, Writer } from '#domain/block-events.js'
 import { type BlockState, initialBlock } from '#domain/block-state.js'
 import { draft } from '#domain/draft.js'
 import type { Decided } from '#domain/event.js'
@@ -25,9 +25,11 @@ const rewrite = rethink('new')
 const BEFORE: Readonly<Record<string, BlockCommand | null>> = {
   nothing: null,
   'an insert': insert('meanwhile', 'end'),
+  'an insert above': insert('meanwhile', 0),
   'an insert of the same words': insert('two', 'end'),
   'a replace of other words': { ...replaceTwo, old: 'one', new: 'ONE' },
   'a replace of the same words': { ...replaceTwo, new: 'zwei' },
+  'the very same replace': replaceTwo,
   'a replace that keeps the words': { ...replaceTwo, new: 'two and a half' },
   'a rethink': rethink('all\nnew'),
   'a rethink to one line': rethink('all new'),
@@ -42,15 +44,17 @@ const CELLS: readonly [row: string, before: string, comesTo: string, mine: Block
   ['insert at the end', 'a rethink', 'all\nnew\nfour', append],
   ['insert after line 2', 'nothing', 'one\ntwo\nbetween\nthree', atLine],
   ['insert after line 2', 'an insert', 'one\ntwo\nbetween\nthree\nmeanwhile', atLine],
+  ['insert after line 2', 'an insert above', 'meanwhile\none\ntwo\nbetween\nthree', atLine],
   ['insert after line 2', 'a replace of other words', 'ONE\ntwo\nbetween\nthree', atLine],
   ['insert after line 2', 'a replace of the same words', 'one\nzwei\nbetween\nthree', atLine],
   ['insert after line 2', 'a rethink', 'all\nnew\nbetween', atLine],
-  ['insert after line 2', 'a rethink to one line', 'line_out_of_range', atLine],
+  ['insert after line 2', 'a rethink to one line', 'all new\nbetween', atLine],
   ['replace', 'nothing', 'one\nTWO\nthree', replaceTwo],
   ['replace', 'an insert', 'one\nTWO\nthree\nmeanwhile', replaceTwo],
-  ['replace', 'an insert of the same words', 'replace_ambiguous', replaceTwo],
+  ['replace', 'an insert of the same words', 'one\nTWO\nthree\ntwo', replaceTwo],
   ['replace', 'a replace of other words', 'ONE\nTWO\nthree', replaceTwo],
   ['replace', 'a replace of the same words', 'replace_no_match', replaceTwo],
+  ['replace', 'the very same replace', 'one\nTWO\nthree', replaceTwo],
   ['replace', 'a replace that keeps the words', 'one\nTWO and a half\nthree', replaceTwo],
   ['replace', 'a rethink', 'replace_no_match', replaceTwo],
   ['replace', 'a rethink that keeps the words', 'now TWO', replaceTwo],
@@ -75,7 +79,7 @@ describe('the card of docs/semantics.md', () => {
       return
     }
     expect(carriedOut(state, judged).value).toBe(comesTo)
-    const [event] = judged.value
+    const [event] = judged.value.events
     const missed = meanwhile ? [state.version] : []
     if (event?.type === 'TextReplaced') expect(event.payload.receipt?.unseen).toEqual(missed)
     if (event?.type === 'BlockRethought') {
@@ -105,12 +109,12 @@ function decided(
   state: BlockState,
   command: BlockCommand,
   baseVersion: number,
-): Decided<BlockEvent[]> {
+): Decided<BlockDecision> {
   const writer: Writer = { actor: other, baseVersion }
   return decideBlock(state, command, writer)
 }
 
-function carriedOut(state: BlockState, judged: Decided<BlockEvent[]>): BlockState {
+function carriedOut(state: BlockState, judged: Decided<BlockDecision>): BlockState {
   if (!judged.ok) throw new Error(judged.rejection.detail)
-  return draft(state, judged.value, { actor: other, now })
+  return draft(state, judged.value.events, { actor: other, now })
 }

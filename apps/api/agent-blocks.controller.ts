@@ -2,7 +2,7 @@ import { Body, Controller, Get, Inject, Param, Patch, Query, Req, Res } from '@n
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
-import { ChangeAgent } from '#commands/change-agent.js'
+import { type AgentChange, ChangeAgent } from '#commands/change-agent.js'
 import { echo } from '#domain/errors.js'
 import type { Database } from '#postgres/database.js'
 import { agentById } from '#read-models/agents.js'
@@ -24,6 +24,7 @@ import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import { type BlockPatchBody, blockPatch, blockSettings, renderBlock } from './wire/block-wire.js'
 
+const RIGHTS = ['read', 'insert', 'edit'] as const
 const REST = { passthrough: true } as const
 
 /** An agent's blocks by label, and which blocks it has. */
@@ -50,14 +51,17 @@ export class AgentBlocksController {
     return pageRows(await listBlocksOfAgent(this.reads, TENANT, agentId, page)).map(renderBlock)
   }
 
+  /** With `right` also for a block that is attached already: its right becomes that one. */
   @Patch('attach/:block_id')
   attach(
     @Param('agent_id', pathId('agent')) agentId: string,
     @Param('block_id', pathId('block')) blockId: string,
+    @Query(asQuery) query: QueryReader,
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ) {
-    return this.change(request, reply, agentId, { type: 'AttachBlock', blockId })
+    const right = query.choice('right', RIGHTS) ?? null
+    return this.change(request, reply, agentId, { type: 'AttachBlock', blockId, right })
   }
 
   @Patch('detach/:block_id')
@@ -101,7 +105,7 @@ export class AgentBlocksController {
     request: FastifyRequest,
     reply: FastifyReply,
     agentId: string,
-    change: { readonly type: 'AttachBlock' | 'DetachBlock'; readonly blockId: string },
+    change: Extract<AgentChange, { type: 'AttachBlock' | 'DetachBlock' }>,
   ) {
     const command = new ChangeAgent(agentId, change, commandMetadata(request))
     settled(await this.bus.execute(command), reply)

@@ -1,6 +1,7 @@
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type BlockChange, type BlockChanged, ChangeBlock } from '#commands/change-block.js'
+import type { BlockChange } from '#commands/block-change.js'
+import { type BlockChanged, ChangeBlock } from '#commands/change-block.js'
 import type { Outcome } from '#commands/metadata.js'
 import { blockAtVersion } from '#read-models/block-at.js'
 import { type BlockView, blockById } from '#read-models/blocks.js'

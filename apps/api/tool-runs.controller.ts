@@ -4,13 +4,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
 import { z } from 'zod'
 import type { Providers } from '#adapters/providers.js'
-import { ChangeBlock } from '#commands/change-block.js'
+import type { BlockEdit } from '#commands/block-change.js'
+import { type BlockJudgement, judgementOf } from '#commands/block-judgement.js'
+import { ChangeBlocks } from '#commands/change-blocks.js'
+import type { Actor } from '#domain/actor.js'
 import { type AgentState, missingAgent } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
 import { echo } from '#domain/errors.js'
 import { foldStream } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
-import { prepareCall } from '#turns/tool-call.js'
+import { type PreparedCall, prepareCall } from '#turns/tool-call.js'
 import type { Exchange } from './block-change.js'
 import { commandMetadata } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
@@ -63,9 +66,10 @@ export class ToolRunsController {
       now: new Date(),
       signal: left.signal,
     })
-    const { status, result } = prepared.edit
-      ? await this.#edit({ request, reply }, agent, prepared)
-      : prepared.describe(null)
+    const { status, result } =
+      prepared.edits.length > 0
+        ? await this.#edit({ request, reply }, agent, prepared)
+        : prepared.describe([])
     const stderr =
       status === 'error'
         ? [echo(`Error executing function ${toolName}: ${result}`, STDERR_LENGTH_MAX)]
@@ -76,29 +80,35 @@ export class ToolRunsController {
   async #edit(
     { request, reply }: Exchange,
     agent: AgentState,
-    { edit, describe }: Awaited<ReturnType<typeof prepareCall>>,
+    { edits, describe }: PreparedCall,
   ): Promise<{ status: 'success' | 'error'; result: string }> {
-    if (!edit) throw new Error('there is nothing to edit')
     const actor = { kind: 'agent' as const, id: agent.id, name: agent.settings.name }
     const outcome = await this.commands.execute(
-      new ChangeBlock(edit.blockId, edit.command, { ...commandMetadata(request), actor }),
+      new ChangeBlocks(edits, { ...commandMetadata(request), actor }),
     )
     if (outcome.replayed) reply.header('idempotent-replayed', 'true')
-    const version = outcome.ok ? outcome.value.version : outcome.rejection.atVersion
-    // Not the block's judgement, but the request's: a key used twice, a service that is stopping.
-    if (!outcome.ok && version === undefined) throw Problem.of(outcome.rejection)
-    const judged = await foldStream(this.reads, TENANT, edit.blockId, version)
-    const block = judged.state as BlockState
-    return describe({
-      label: block.settings.label,
-      limit: block.settings.limit,
-      version: block.version,
-      baseVersion: null,
-      unseen: [],
-      text: block.value,
-      verdict: outcome.ok
-        ? { ok: true, changed: outcome.value }
-        : { ok: false, rejection: outcome.rejection },
-    })
+    if (!outcome.ok) {
+      const { rejection } = outcome
+      const refused = edits[rejection.facts.member as number]
+      // Not the block's judgement, but the request's: a key used twice, a service that is stopping.
+      if (!refused) throw Problem.of(rejection)
+      return describe([await this.#judgement(refused, actor, { ok: false, rejection })])
+    }
+    const judged = outcome.value.map((changed, i) =>
+      this.#judgement(edits[i] as BlockEdit, actor, { ok: true, changed }),
+    )
+    return describe(await Promise.all(judged))
+  }
+
+  /** Of the block at the version it was judged at, also when this is the answer to a retry. */
+  async #judgement(
+    { blockId, change }: BlockEdit,
+    actor: Actor,
+    verdict: BlockJudgement['verdict'],
+  ): Promise<BlockJudgement> {
+    const version = verdict.ok ? verdict.changed.version : verdict.rejection.atVersion
+    const { state } = await foldStream(this.reads, TENANT, blockId, version)
+    const block = state as BlockState
+    return judgementOf(block, block, change.type, { actor, baseVersion: null }, verdict)
   }
 }

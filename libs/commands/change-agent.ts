@@ -8,21 +8,21 @@ import {
   decideAgent,
 } from '#domain/agent.js'
 import { attach, attachAll, deleteAgent, detach } from '#domain/attachment.js'
-import { createBlock } from '#domain/block.js'
-import type { BlockSettings } from '#domain/block-events.js'
+import { createBlock, type NewBlockSettings } from '#domain/block.js'
+import type { Right } from '#domain/block-events.js'
 import { draft } from '#domain/draft.js'
 import { accept, type Decided } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'
 import type { Decision, States } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
-import { type CommandMetadata, type Outcome, outcome } from './metadata.js'
+import { type CommandMetadata, type Outcome, outcome, submit } from './metadata.js'
 import { type AgentPatch, detachedBy, patchAgent } from './patch-agent.js'
 
 /** A block that is made together with its agent. */
 export interface NewBlock {
   readonly id: string
   readonly value: string
-  readonly settings: Partial<BlockSettings> & { readonly label: string }
+  readonly settings: NewBlockSettings
 }
 
 export type AgentChange =
@@ -37,7 +37,8 @@ export type AgentChange =
       readonly newBlocks: readonly NewBlock[]
     }
   | { readonly type: 'DeleteAgent' }
-  | { readonly type: 'AttachBlock'; readonly blockId: string }
+  /** `right` null: `edit` for a new attachment, and no change of one there is. */
+  | { readonly type: 'AttachBlock'; readonly blockId: string; readonly right: Right | null }
   | { readonly type: 'DetachBlock'; readonly blockId: string }
 
 export interface AgentChanged {
@@ -63,12 +64,8 @@ export class ChangeAgentHandler implements ICommandHandler<ChangeAgent> {
   constructor(private readonly writer: Writer) {}
 
   async execute({ agentId, change, by }: ChangeAgent): Promise<Outcome<AgentChanged>> {
-    const verdict = await this.writer.submit<AgentChanged>({
-      tenantId: by.tenantId,
+    const verdict = await submit(this.writer, by, {
       streams: [agentId, ...blocksOf(change)],
-      actor: by.actor,
-      correlation: by.correlation ?? null,
-      ...(by.command ? { command: by.command } : {}),
       decide: (states, now) => decide(states, agentId, change, { actor: by.actor, now }),
     })
     return outcome(verdict)
@@ -129,7 +126,7 @@ function judge(states: States, agent: AgentState, change: AgentChange, by: By): 
         agent.blocks.map((block) => states.block(block.id)),
       )
     case 'AttachBlock':
-      return attach(states.block(change.blockId), agent, 'edit')
+      return attach(states.block(change.blockId), agent, change.right)
     case 'DetachBlock':
       return detach(states.block(change.blockId), agent, by.actor)
     default: {
@@ -155,8 +152,8 @@ function create(
   for (const { id, value, settings } of change.newBlocks) {
     const block = createBlock(states.block(id), value, settings)
     if (!block.ok) return block
-    appends.push(...block.value.map((event) => ({ streamId: id, event })))
-    blocks.push(draft(states.block(id), block.value, by))
+    appends.push(...block.value.events.map((event) => ({ streamId: id, event })))
+    blocks.push(draft(states.block(id), block.value.events, by))
   }
   blocks.push(...change.blockIds.map((id) => states.block(id)))
   const attached = attachAll(blocks, draft(agent, created.value, by))

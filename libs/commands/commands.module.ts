@@ -5,11 +5,18 @@ import { Writer, type WriterOptions } from '#event-store/writer.js'
 import { project } from '#read-models/projection.js'
 import { ChangeAgentHandler } from './change-agent.js'
 import { ChangeBlockHandler } from './change-block.js'
+import { ChangeBlocksHandler } from './change-blocks.js'
 import { ChangeTurnHandler } from './change-turn.js'
 import { EventsCommitted } from './events-committed.js'
 import { RunToolStepHandler } from './run-tool-step.js'
 
-const HANDLERS = [ChangeBlockHandler, ChangeAgentHandler, ChangeTurnHandler, RunToolStepHandler]
+const HANDLERS = [
+  ChangeBlockHandler,
+  ChangeBlocksHandler,
+  ChangeAgentHandler,
+  ChangeTurnHandler,
+  RunToolStepHandler,
+]
 
 /** The writer behind its one door: a command class and a handler for each kind of unit. */
 @Module({})

@@ -2,6 +2,7 @@ import type { Command } from '@nestjs/cqrs'
 import type { Actor, Correlation } from '#domain/actor.js'
 import type { Rejection } from '#domain/errors.js'
 import type { Unit, Verdict } from '#event-store/unit.js'
+import type { Writer } from '#event-store/writer.js'
 
 /** The one door to change: hands a command to its handler. */
 export type Door = <R>(command: Command<R>) => Promise<R>
@@ -17,6 +18,20 @@ export interface CommandMetadata {
   /** A caller's id and a fingerprint of what it asked: applied once, for ever. */
   readonly command?: Unit<unknown>['command']
   readonly correlation?: Correlation | null
+  /** Judges, and tells what would be written, and writes nothing. */
+  readonly dryRun?: boolean
+}
+
+/** Hands a unit to the writer, under the identity of its command. */
+export function submit<T>(
+  writer: Writer,
+  by: CommandMetadata,
+  unit: Pick<Unit<T>, 'streams' | 'decide' | 'fence'>,
+): Promise<Verdict<T>> {
+  const { tenantId, actor, command } = by
+  const correlation = by.correlation ?? null
+  const whole = { tenantId, actor, correlation, ...(command ? { command } : {}), ...unit }
+  return by.dryRun ? writer.preview(whole) : writer.submit(whole)
 }
 
 /** What a command came to: committed and flushed, or refused and nothing changed. */

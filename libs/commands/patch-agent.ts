@@ -66,7 +66,7 @@ function steps(states: States, agent: AgentState, patch: AgentPatch, by: By): St
       return (current) => detach(states.block(id), current, by.actor)
     }),
     ...joining.map((id): Step => {
-      return (current) => attach(states.block(id), current, 'edit')
+      return (current) => attach(states.block(id), current)
     }),
   ]
 }

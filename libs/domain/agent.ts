@@ -1,4 +1,5 @@
 import type { Actor } from './actor.js'
+import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
 
@@ -49,8 +50,12 @@ export type AgentSettingsChange = {
 export type AgentEvent =
   | { readonly type: 'AgentCreated'; readonly payload: AgentSettings }
   | { readonly type: 'AgentConfigured'; readonly payload: AgentSettingsChange }
-  | { readonly type: 'BlockAttached'; readonly payload: { block_id: string; label: string } }
+  | {
+      readonly type: 'BlockAttached'
+      readonly payload: { block_id: string; label: string; right: Right }
+    }
   | { readonly type: 'BlockRelabelled'; readonly payload: { block_id: string; label: string } }
+  | { readonly type: 'BlockRightChanged'; readonly payload: { block_id: string; right: Right } }
   | { readonly type: 'BlockDetached'; readonly payload: { block_id: string } }
   | { readonly type: 'ToolAttached'; readonly payload: { tool_id: string; name: string } }
   | { readonly type: 'ToolDetached'; readonly payload: { tool_id: string; name: string } }
@@ -59,6 +64,7 @@ export type AgentEvent =
 export interface AttachedBlock {
   readonly id: string
   readonly label: string
+  readonly right: Right
   /** The agent's version at which it was attached. */
   readonly place: number
   readonly attachedAt: string
@@ -133,18 +139,23 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
       return { ...state, settings: { ...before.settings, ...to } }
     }
     case 'BlockAttached': {
-      const { block_id: id, label } = event.payload
+      const { block_id: id, label, right = 'edit' } = event.payload
       return {
         ...state,
         blocks: [
           ...before.blocks,
-          { id, label, place: event.version, attachedAt: event.recordedAt },
+          { id, label, right, place: event.version, attachedAt: event.recordedAt },
         ],
       }
     }
     case 'BlockRelabelled': {
       const { block_id, label } = event.payload
       const blocks = before.blocks.map((b) => (b.id === block_id ? { ...b, label } : b))
+      return { ...state, blocks }
+    }
+    case 'BlockRightChanged': {
+      const { block_id, right } = event.payload
+      const blocks = before.blocks.map((b) => (b.id === block_id ? { ...b, right } : b))
       return { ...state, blocks }
     }
     case 'BlockDetached':

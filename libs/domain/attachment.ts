@@ -1,8 +1,8 @@
 import type { Actor } from './actor.js'
 import { type AgentEvent, type AgentState, BLOCKS_MAX, missingAgent } from './agent.js'
 import { decideBlock } from './block.js'
-import type { BlockCommand, BlockEvent, Right, Writer } from './block-events.js'
-import * as refuse from './block-refusals.js'
+import type { BlockCommand, BlockEvent, Receipt, Right, Writer } from './block-events.js'
+import * as refuse from './block-preconditions.js'
 import type { BlockState } from './block-state.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
@@ -13,11 +13,27 @@ import type { Append } from './streams.js'
  * block's, `BlockAttached` on the agent's. What stands on the agent decides labels and order.
  */
 
-/** Attaching twice changes nothing. */
-export function attach(block: BlockState, agent: AgentState, right: Right): Decided<Append[]> {
+/**
+ * Attaching twice changes nothing, unless another right is named.
+ *
+ * @param right `edit` for a new attachment, when none is named
+ */
+export function attach(
+  block: BlockState,
+  agent: AgentState,
+  right: Right | null = null,
+): Decided<Append[]> {
   const refusal = missingAgent(agent) ?? refuse.missing(block)
   if (refusal) return reject(refusal)
-  if (block.attached[agent.id]) return accept([])
+  const known = block.attached[agent.id]
+  if (known)
+    return accept(
+      right === null || right === known ? [] : changeRight(block, agent.id, known, right),
+    )
+  return attachNew(block, agent, right ?? 'edit')
+}
+
+function attachNew(block: BlockState, agent: AgentState, right: Right): Decided<Append[]> {
   const { label } = block.settings
   const full = labelTaken(agent, block.id, label) ?? tooMany(agent)
   if (full) return reject(full)
@@ -26,8 +42,16 @@ export function attach(block: BlockState, agent: AgentState, right: Right): Deci
       type: 'AgentAttached',
       payload: { intent: { agent_id: agent.id, right }, effect: [], length: block.length },
     }),
-    onAgent(agent.id, { type: 'BlockAttached', payload: { block_id: block.id, label } }),
+    onAgent(agent.id, { type: 'BlockAttached', payload: { block_id: block.id, label, right } }),
   ])
+}
+
+function changeRight(block: BlockState, agentId: string, from: Right, to: Right): Append[] {
+  const intent = { agent_id: agentId, right: { from, to } }
+  return [
+    onBlock(block, { type: 'RightChanged', payload: { intent, effect: [], length: block.length } }),
+    onAgent(agentId, { type: 'BlockRightChanged', payload: { block_id: block.id, right: to } }),
+  ]
 }
 
 export function detach(block: BlockState, agent: AgentState, actor: Actor): Decided<Append[]> {
@@ -54,14 +78,21 @@ export function attachAll(blocks: readonly BlockState[], agent: AgentState): Dec
   let state = agent
   const appends: Append[] = []
   for (const block of new Map(blocks.map((b) => [b.id, b])).values()) {
-    const decided = attach(block, state, 'edit')
+    const decided = attach(block, state)
     if (!decided.ok) return decided
     appends.push(...decided.value)
     const { label } = block.settings
-    const attached = { id: block.id, label, place: state.version + 1, attachedAt: '' }
+    const place = state.version + 1
+    const attached = { id: block.id, label, right: 'edit' as const, place, attachedAt: '' }
     state = { ...state, version: state.version + 1, blocks: [...state.blocks, attached] }
   }
   return accept(appends)
+}
+
+/** What a change of a block appends to it and to its agents, and what its writer is told. */
+export interface BlockPatched {
+  readonly appends: readonly Append[]
+  readonly receipt: Receipt | null
 }
 
 /** A PATCH; a new label is told to every attached agent, and refused if one of them has it already. */
@@ -70,12 +101,13 @@ export function patchBlock(
   command: Extract<BlockCommand, { type: 'PatchBlock' }>,
   writer: Writer,
   agents: readonly AgentState[],
-): Decided<Append[]> {
+): Decided<BlockPatched> {
   const decided = decideBlock(block, command, writer)
   if (!decided.ok) return decided
-  const appends: Append[] = decided.value.map((event) => onBlock(block, event, writer.baseVersion))
+  const { events, receipt } = decided.value
+  const appends: Append[] = events.map((event) => onBlock(block, event, writer.baseVersion))
   const { label } = command.settings
-  if (label === undefined || label === block.settings.label) return accept(appends)
+  if (label === undefined || label === block.settings.label) return accept({ appends, receipt })
   for (const agent of agents) {
     const taken = labelTaken(agent, block.id, label)
     if (taken) return reject({ ...taken, atVersion: block.version })
@@ -83,7 +115,7 @@ export function patchBlock(
       onAgent(agent.id, { type: 'BlockRelabelled', payload: { block_id: block.id, label } }),
     )
   }
-  return accept(appends)
+  return accept({ appends, receipt })
 }
 
 /** Ends every attachment; the history stays readable. */

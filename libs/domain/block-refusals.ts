@@ -1,177 +1,35 @@
-import type { BlockCommand, Writer } from './block-events.js'
-import type { BlockState } from './block-state.js'
-import { reference, unseen } from './block-state.js'
+import type { BlockCommand, ChangeReference, Writer } from './block-events.js'
+import { newestChange, type TextChange } from './block-memory.js'
+import { type BlockState, forgotten, unseen } from './block-state.js'
 import { echo, type Rejection, rejection } from './errors.js'
+import type { MergeConflict } from './merge.js'
 import { nearest } from './nearest.js'
-import { changesSince, newestChange } from './recent-changes.js'
 import * as text from './text.js'
+import { tellChanges } from './told-changes.js'
 
-const LABEL_LENGTH_MAX = 100
+/** What the rule of an operation refuses, with the facts its writer needs to go on. */
+
 const MATCHES_SHOWN_MAX = 20
 const MATCHES_COUNTED_MAX = 100
 const CONTEXT_LENGTH_MAX = 200
+/** Changes, conflicts and versions a refusal names: it is stored and sent, so it is bounded. */
+const NAMED_MAX = 20
+/** Code points of current text a refusal carries. */
+const CURRENT_LENGTH_MAX = 4_000
+/** Code points of a text that is quoted beside others. */
+const QUOTED_LENGTH_MAX = 400
 
-/** Refused before the rule of the operation is asked: in this order. */
-export function missing(state: BlockState): Rejection | null {
-  const facts = { block_id: state.id }
-  if (state.version === 0) return rejection('block_not_found', `Block ${state.id} not found`, facts)
-  if (state.deleted) return rejection('gone', `Block ${state.id} was deleted`, facts)
-  return null
-}
-
-/** Binds agents only; the API may edit a read-only block, and the event names who did. */
-export function mayWrite(
+/** @param seenAt the version whose lines were counted, when it is not the block's. */
+export function lineOutOfRange(
   state: BlockState,
-  command: BlockCommand,
-  writer: Writer,
-): Rejection | null {
-  if (writer.actor.kind !== 'agent') return null
-  const agentId = writer.actor.id
-  const facts = { block_id: state.id, agent_id: agentId }
-  const right = state.attached[agentId]
-  if (!right) {
-    return rejection(
-      'agent_not_attached',
-      `Agent ${agentId} is not attached to block ${state.settings.label}`,
-      { ...facts, attach: `/v1/agents/${agentId}/core-memory/blocks/attach/${state.id}` },
-    )
-  }
-  if (state.settings.read_only) return readOnly(state, agentId)
-  const needed = command.type === 'InsertText' ? 'insert' : 'edit'
-  if (right === 'edit' || right === needed) return null
-  return rejection(
-    'right_missing',
-    `This needs the right to ${needed}; the attachment has ${right}`,
-    {
-      ...facts,
-      right,
-      needed,
-    },
-  )
-}
-
-/** The sentence agents and their prompts know. */
-export function readOnly(state: BlockState, agentId: string): Rejection {
-  return rejection('block_read_only', 'Error This block is read-only and cannot be edited.', {
-    block_id: state.id,
-    agent_id: agentId,
-  })
-}
-
-export function argumentFault(
-  state: BlockState,
-  command: BlockCommand,
-  writer: Writer,
-): Rejection | null {
-  return textFault(command) ?? labelFaultOf(command) ?? futureFault(state, writer)
-}
-
-function textFault(command: BlockCommand): Rejection | null {
-  for (const [name, value] of texts(command)) {
-    const code = text.unstorable(value)
-    const what = code === 'nul_not_allowed' ? 'a NUL character' : 'a lone surrogate'
-    if (code) return rejection(code, `${name} contains ${what}`, { parameter: name })
-  }
-  const must =
-    command.type === 'InsertText'
-      ? command.text
-      : command.type === 'ReplaceText'
-        ? command.old
-        : null
-  const [first] = texts(command)
-  if (must === '' && first)
-    return rejection('empty_text', `${first[0]} is empty`, { parameter: first[0] })
-  if (!('numbered' in command) || !command.numbered) return null
-  for (const [name, value] of texts(command)) {
-    if (text.hasLineNumberPrefix(value)) {
-      return rejection(
-        'line_number_prefix',
-        `${name} contains a line number prefix, which is not part of the text: leave it out`,
-        { parameter: name },
-      )
-    }
-    if (value.includes(text.NUMBERED_VIEW_BANNER)) {
-      return rejection(
-        'line_number_banner',
-        `${name} contains a line number warning, which is not part of the text: leave it out`,
-        { parameter: name },
-      )
-    }
-  }
-  return null
-}
-
-/** The texts of a command under the names the tools give them. */
-function texts(command: BlockCommand): [name: string, value: string][] {
-  switch (command.type) {
-    case 'InsertText':
-      return [[command.numbered ? 'new_string' : 'content', command.text]]
-    case 'ReplaceText': {
-      const word = command.numbered ? 'string' : 'content'
-      return [
-        [`old_${word}`, command.old],
-        [`new_${word}`, command.new],
-      ]
-    }
-    case 'RethinkBlock':
-      return [['new_memory', command.text]]
-    case 'PatchBlock':
-      return command.value === undefined ? [] : [['value', command.value]]
-  }
-}
-
-function labelFaultOf(command: BlockCommand): Rejection | null {
-  if (command.type !== 'PatchBlock' || command.settings.label === undefined) return null
-  return labelFault(command.settings.label)
-}
-
-/** A label becomes a tag of the prompt: 1–100 code points, no control characters, `<`, `>`, `&`, no outer space. */
-export function labelFault(label: string): Rejection | null {
-  const length = text.length(label)
-  const legal =
-    length >= 1 &&
-    length <= LABEL_LENGTH_MAX &&
-    !/[\p{Cc}<>&]/u.test(label) &&
-    !/^\s|\s$/u.test(label) &&
-    text.unstorable(label) === null
-  if (legal) return null
-  return rejection(
-    'invalid_label',
-    'A label has 1 to 100 characters, no control characters, no <, > or &, and no space at either end',
-    { parameter: 'label' },
-  )
-}
-
-function futureFault(state: BlockState, writer: Writer): Rejection | null {
-  if (writer.baseVersion === null || writer.baseVersion <= state.version) return null
-  return rejection(
-    'version_from_future',
-    `base_version ${writer.baseVersion} is above the block's version ${state.version}`,
-    { block_id: state.id, base_version: writer.baseVersion },
-  )
-}
-
-export function preconditionFault(state: BlockState, writer: Writer): Rejection | null {
-  const expected = writer.ifMatch
-  if (expected === undefined || expected === null || expected === '*' || expected === state.version)
-    return null
-  return rejection(
-    'version_conflict',
-    `If-Match named version ${expected}; block ${state.settings.label} is at version ${state.version}`,
-    {
-      block_id: state.id,
-      expected,
-      actual: state.version,
-      events_between: changesSince(state.recent, expected).map(reference),
-    },
-  )
-}
-
-export function lineOutOfRange(state: BlockState, line: number, lineCount: number): Rejection {
+  line: number,
+  lineCount: number,
+  seenAt: number = state.version,
+): Rejection {
   return rejection(
     'line_out_of_range',
     `Invalid \`insert_line\` parameter: ${line}. It should be within the range of lines of the memory block: [0, ${lineCount}], or -1 to append to the end of the memory block.`,
-    { block_id: state.id, line, line_count: lineCount },
+    { block_id: state.id, line, line_count: lineCount, counted_at: seenAt },
   )
 }
 
@@ -201,7 +59,7 @@ export function noMatch(
     : `No replacement was performed, old_string \`${old}\` did not appear verbatim in memory block with label \`${label}\`.`
   const missed = unseen(state, writer)
   const last =
-    missed.at(-1) ?? (writer.baseVersion === null ? newestChange(state.recent) : undefined)
+    missed.at(-1) ?? (writer.baseVersion === null ? newestChange(state.memory) : undefined)
   const near = nearest(state.value, command.old)
   return rejection('replace_no_match', detail, {
     block_id: state.id,
@@ -237,5 +95,148 @@ export function ambiguous(state: BlockState, old: string, offsets: readonly numb
     'replace_ambiguous',
     `No replacement was performed. Multiple occurrences of old_string \`${echo(old)}\` in lines [${lines.join(', ')}]. Please ensure it is unique.`,
     { block_id: state.id, match_count: offsets.length, matches },
+  )
+}
+
+export function limitBelowLength(state: BlockState, length: number, limit: number): Rejection {
+  return rejection(
+    'limit_below_length',
+    `The block has ${length} characters, more than the new limit of ${limit}`,
+    { block_id: state.id, length, limit },
+  )
+}
+
+export function anchorLost(
+  state: BlockState,
+  asked: number | string,
+  lostAt: ChangeReference | undefined,
+): Rejection {
+  const what = typeof asked === 'number' ? `Line ${asked}` : `The line \`${echo(asked)}\``
+  const how = lostAt ? ` was rewritten at version ${lostAt.version}` : ' is not there'
+  return rejection('anchor_lost', `${what}${how}; the block's policy is to refuse such an insert`, {
+    block_id: state.id,
+    ...(typeof asked === 'number' ? { line: asked } : { after: echo(asked) }),
+    ...(lostAt ? { lost_at: lostAt } : {}),
+  })
+}
+
+export function anchorAmbiguous(
+  state: BlockState,
+  anchor: string,
+  lines: readonly number[],
+): Rejection {
+  const shown = lines.slice(0, MATCHES_SHOWN_MAX)
+  return rejection(
+    'anchor_ambiguous',
+    `The line \`${echo(anchor)}\` stands ${lines.length} times, in lines [${shown.join(', ')}${shown.length < lines.length ? ', …' : ''}]`,
+    { block_id: state.id, match_count: lines.length, lines: shown },
+  )
+}
+
+/** Refused because of what its writer had not seen: with that, and with the text as it is now. */
+export function staleBase(state: BlockState, writer: Writer): Rejection {
+  const missed = unseen(state, writer)
+  const { label, policies } = state.settings
+  const since = forgotten(state, writer)
+    ? `too much has changed since version ${writer.baseVersion}`
+    : `it changed since version ${writer.baseVersion}`
+  return rejection(
+    'stale_base',
+    `Block ${label} was not rewritten, because ${since} in ways its writer had not seen`,
+    {
+      block_id: state.id,
+      policies,
+      base_version: writer.baseVersion,
+      ...unseenFacts(state, missed),
+      current: echo(state.value, CURRENT_LENGTH_MAX),
+    },
+  )
+}
+
+function unseenFacts(state: BlockState, missed: readonly TextChange[]): Record<string, unknown> {
+  const named = missed.slice(-NAMED_MAX)
+  return {
+    unseen: named.map((change) => change.version),
+    unseen_count: missed.length,
+    diff: tellChanges(state, named, QUOTED_LENGTH_MAX),
+  }
+}
+
+export function baseVersionRequired(state: BlockState, policy: string): Rejection {
+  return rejection(
+    'base_version_required',
+    `The policy of block ${state.settings.label} is ${policy}: say which version you have seen`,
+    { block_id: state.id, policy },
+  )
+}
+
+export function rethinkConflict(
+  state: BlockState,
+  baseVersion: number,
+  conflicts: readonly MergeConflict[],
+): Rejection {
+  return rejection(
+    'rethink_conflict',
+    `Your text and the changes since version ${baseVersion} change the same lines of block ${state.settings.label}`,
+    {
+      block_id: state.id,
+      base_version: baseVersion,
+      hunks: hunks(conflicts),
+      current: echo(state.value, CURRENT_LENGTH_MAX),
+    },
+  )
+}
+
+function hunks(conflicts: readonly MergeConflict[]): MergeConflict[] {
+  return conflicts.slice(0, NAMED_MAX).map(({ line, base, mine, theirs }) => ({
+    line,
+    base: echo(base, QUOTED_LENGTH_MAX),
+    mine: echo(mine, QUOTED_LENGTH_MAX),
+    theirs: echo(theirs, QUOTED_LENGTH_MAX),
+  }))
+}
+
+export function notRevertible(state: BlockState, version: number, why: string): Rejection {
+  return rejection('not_revertible', `Version ${version} of block ${state.settings.label} ${why}`, {
+    block_id: state.id,
+    version,
+  })
+}
+
+/** @param since the later changes that touched what the edit had put in. */
+export function revertConflict(
+  state: BlockState,
+  change: TextChange,
+  since: readonly TextChange[],
+  conflicts: readonly MergeConflict[],
+): Rejection {
+  const named = since.slice(-NAMED_MAX)
+  return rejection(
+    'revert_conflict',
+    `Version ${change.version} cannot be undone by itself: what it wrote was changed again at version ${named.map(({ version }) => version).join(', ')}`,
+    {
+      block_id: state.id,
+      version: change.version,
+      versions: named.map(({ version }) => version),
+      actors: named.map(({ actor }) => actor),
+      hunks: conflicts.length > 0 ? hunks(conflicts) : tellChanges(state, named, QUOTED_LENGTH_MAX),
+    },
+  )
+}
+
+/** @param found how many places the hunk fits: none, or several. */
+export function hunkFault(state: BlockState, hunk: string, line: number, found: number): Rejection {
+  const facts = { block_id: state.id, hunk: echo(hunk, QUOTED_LENGTH_MAX), patch_line: line }
+  if (found > 1) {
+    return rejection(
+      'replace_ambiguous',
+      `Patch failed: the hunk at line ${line} of the patch matched multiple places. Give it more lines of context.`,
+      { ...facts, match_count: found },
+    )
+  }
+  return rejection(
+    'replace_no_match',
+    `Patch failed: expected hunk context not found in memory block \`${state.settings.label}\` (the hunk at line ${line} of the patch).`,
+    { ...facts, nearest: nearest(state.value, hunk) },
   )
 }

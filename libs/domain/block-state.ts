@@ -1,5 +1,6 @@
 import type { Actor } from './actor.js'
 import type {
+  BlockCommand,
   BlockEvent,
   BlockSettings,
   ChangeReference,
@@ -7,16 +8,19 @@ import type {
   SettingsChange,
   Writer,
 } from './block-events.js'
-import type { Foldable } from './event.js'
 import {
+  type BlockMemory,
+  type BlockPast,
   changesSince,
-  forgets,
-  NO_CHANGES,
-  type RecentChanges,
+  LOOK_BACK_MAX,
+  lookFurtherBack,
+  REMEMBERED_MIN,
+  reaches,
   remember,
-  rememberAll,
+  startMemory,
   type TextChange,
-} from './recent-changes.js'
+} from './block-memory.js'
+import type { Foldable } from './event.js'
 import * as text from './text.js'
 import { editAll } from './text-run.js'
 
@@ -30,8 +34,8 @@ export interface BlockState extends text.Measured {
   readonly attached: Readonly<Record<string, Right>>
   readonly createdAt: string
   readonly createdBy: Actor | null
-  /** What a stale writer is told about. */
-  readonly recent: RecentChanges
+  /** What a stale writer is told about: how far back it reaches is no part of the fold. */
+  readonly memory: BlockMemory
 }
 
 /** Code points, unless the creator names another limit. */
@@ -50,6 +54,7 @@ export const BLANK_SETTINGS: BlockSettings = {
   preserve_on_migration: false,
   project_id: null,
   template_name: null,
+  policies: { rethink: 'overwrite', replace: 'text', anchor_lost: 'end' },
 }
 
 export function initialBlock(id: string): BlockState {
@@ -62,23 +67,25 @@ export function initialBlock(id: string): BlockState {
     attached: {},
     createdAt: '',
     createdBy: null,
-    recent: NO_CHANGES,
+    memory: startMemory(0, ''),
   }
 }
 
 /** Checks no rule and never throws: history stays readable whatever the rules of today say. */
 export function evolveBlock(before: BlockState, event: Foldable<BlockEvent>): BlockState {
   if (isEdit(event)) return edited(before, event)
-  const state = { ...before, version: event.version, ...text.edit(before, event.payload.effect) }
+  const state = { ...before, version: event.version }
   switch (event.type) {
     case 'BlockCreated': {
       const { value: _, ...settings } = event.payload.intent
+      const created = text.edit(before, event.payload.effect)
       return {
         ...state,
-        settings,
+        ...created,
+        settings: { ...BLANK_SETTINGS, ...settings },
         createdAt: event.recordedAt,
         createdBy: event.actor,
-        recent: NO_CHANGES,
+        memory: startMemory(event.version, created.value),
       }
     }
     case 'BlockConfigured':
@@ -86,6 +93,10 @@ export function evolveBlock(before: BlockState, event: Foldable<BlockEvent>): Bl
     case 'AgentAttached': {
       const { agent_id, right } = event.payload.intent
       return { ...state, attached: { ...before.attached, [agent_id]: right } }
+    }
+    case 'RightChanged': {
+      const { agent_id, right } = event.payload.intent
+      return { ...state, attached: { ...before.attached, [agent_id]: right.to } }
     }
     case 'AgentDetached': {
       const { [event.payload.intent.agent_id]: _, ...attached } = before.attached
@@ -115,41 +126,48 @@ export function evolveBlockAll(
   return editedAll(state, edits)
 }
 
-/** What changes the text and nothing else. */
-type TextEdit = Extract<BlockEvent, { type: 'TextInserted' | 'TextReplaced' | 'BlockRethought' }>
+/** What changes the text of a block that exists, and nothing else. */
+export type TextEdit = Extract<
+  BlockEvent,
+  { type: 'TextInserted' | 'TextReplaced' | 'BlockRethought' | 'EditReverted' | 'BlockRestored' }
+>
 
-function isEdit(event: Foldable<BlockEvent>): event is Foldable<TextEdit> {
-  const { type } = event
-  return type === 'TextInserted' || type === 'TextReplaced' || type === 'BlockRethought'
+const EDITS: ReadonlySet<string> = new Set<TextEdit['type']>([
+  'TextInserted',
+  'TextReplaced',
+  'BlockRethought',
+  'EditReverted',
+  'BlockRestored',
+])
+
+export function isEdit(event: Foldable<BlockEvent>): event is Foldable<TextEdit> {
+  return EDITS.has(event.type)
 }
 
 function edited(before: BlockState, event: Foldable<TextEdit>): BlockState {
   const { value, length, feeds } = text.edit(before, event.payload.effect)
-  const recent = remember(before.recent, changeOf(event))
-  return { ...before, version: event.version, value, length, feeds, recent }
+  const memory = remember(before.memory, before, changeOf(event))
+  return { ...before, version: event.version, value, length, feeds, memory }
 }
 
-/** What a block remembers of its changes is made once for a whole run of them. */
+/** Of a long run only the newest are remembered; the others are applied in place. */
 function editedAll(before: BlockState, edits: readonly Foldable<TextEdit>[]): BlockState {
-  const [first] = edits
-  if (!first) return before
-  if (edits.length === 1) return edited(before, first)
-  const { version } = edits.at(-1) as Foldable<TextEdit>
-  const effects = edits.map(({ payload }) => payload.effect)
-  const { value, length, feeds } = editAll(before, effects)
-  return {
-    ...before,
-    version,
-    value,
-    length,
-    feeds,
-    recent: rememberAll(before.recent, edits, changeOf),
-  }
+  const bulk = edits.slice(0, -REMEMBERED_MIN)
+  const last = bulk.at(-1)
+  if (!last) return edits.reduce(edited, before)
+  const { value, length, feeds } = editAll(
+    before,
+    bulk.map(({ payload }) => payload.effect),
+  )
+  const { version } = last
+  const memory = startMemory(version, value)
+  const state = { ...before, version, value, length, feeds, memory }
+  return edits.slice(-REMEMBERED_MIN).reduce(edited, state)
 }
 
-function changeOf(event: Foldable<TextEdit>): TextChange {
-  const { version, actor, type, recordedAt: at, correlation } = event
-  return { version, actor, type, at, runId: correlation?.run_id ?? null }
+export function changeOf(event: Foldable<TextEdit>): TextChange {
+  const { version, actor, type, recordedAt: at, correlation, payload } = event
+  return { version, actor, type, at, runId: correlation?.run_id ?? null, effect: payload.effect }
 }
 
 function reconfigured(settings: BlockSettings, change: SettingsChange): BlockSettings {
@@ -157,18 +175,54 @@ function reconfigured(settings: BlockSettings, change: SettingsChange): BlockSet
   return { ...settings, ...to }
 }
 
+/** What a snapshot keeps of it. */
+export function storedBlock({ memory: _, ...state }: BlockState): Omit<BlockState, 'memory'> {
+  return state
+}
+
+/** From a snapshot on, it remembers anew. Settings that came later have their defaults. */
+export function restoreBlock(stored: Omit<BlockState, 'memory'>): BlockState {
+  const settings = { ...BLANK_SETTINGS, ...stored.settings }
+  return { ...stored, settings, memory: startMemory(stored.version, stored.value) }
+}
+
+/** The state, able to tell about a stretch of its past too. */
+export function withPast(state: BlockState, past: BlockPast): BlockState {
+  return { ...state, memory: lookFurtherBack(state.memory, past) }
+}
+
+/** The oldest version that is looked back to for a writer who had seen `version`. */
+export function lookBackTo(state: BlockState, version: number): number {
+  return Math.max(version, state.version - LOOK_BACK_MAX)
+}
+
 /** Changes of the text after the base version, by others than the writer's own turn. */
 export function unseen(state: BlockState, writer: Writer): TextChange[] {
   const base = writer.baseVersion
   if (base === null) return []
-  return changesSince(state.recent, base).filter(
+  return changesSince(state.memory, lookBackTo(state, base)).filter(
     (change) => change.runId === null || change.runId !== writer.runId,
   )
 }
 
-/** True when the block no longer remembers every change since the base version. */
-export function forgotten(state: BlockState, writer: Writer): boolean {
-  return writer.baseVersion !== null && forgets(state.recent, writer.baseVersion)
+/** True when the base version lies too far back for every change since to be told. */
+export function forgotten(state: BlockState, { baseVersion }: Writer): boolean {
+  return baseVersion !== null && lookBackTo(state, baseVersion) > baseVersion
+}
+
+/** The version the block's memory must reach back to for this command; null when it does. */
+export function missingPast(
+  state: BlockState,
+  command: BlockCommand,
+  writer: Writer,
+): number | null {
+  const { baseVersion, ifMatch } = writer
+  const wanted = [baseVersion, typeof ifMatch === 'number' ? ifMatch : null]
+  if (command.type === 'RevertEdit') wanted.push(command.version - 1)
+  const versions = wanted.filter((version) => version !== null && version < state.version)
+  const oldest = Math.max(0, Math.min(...(versions as number[])))
+  const from = lookBackTo(state, oldest)
+  return versions.length === 0 || reaches(state.memory, from) ? null : from
 }
 
 /** Receipts and refusals name a change; they never copy its text. */

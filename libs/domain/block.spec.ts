@@ -18,7 +18,7 @@ function created(
   const state = initialBlock('block-1')
   const decided = createBlock(state, value, { label: 'notes', ...settings })
   if (!decided.ok) throw new Error(decided.rejection.detail)
-  return draft(state, decided.value, { actor: user, now })
+  return draft(state, decided.value.events, { actor: user, now })
 }
 
 function attached(
@@ -51,7 +51,7 @@ const rethink = (text: string): BlockCommand => ({ type: 'RethinkBlock', text, n
 function edited(state: BlockState, command: BlockCommand, writer: Writer = blind): BlockState {
   const decided = decideBlock(state, command, writer)
   if (!decided.ok) throw new Error(`${decided.rejection.code}: ${decided.rejection.detail}`)
-  return decided.value.reduce((s, event) => {
+  return decided.value.events.reduce((s, event) => {
     const correlation = writer.runId ? { run_id: writer.runId } : null
     const recorded: Recorded<BlockEvent> = {
       ...event,
@@ -164,20 +164,14 @@ describe('rethink', () => {
     })
     expect(decided).toMatchObject({
       ok: true,
-      value: [
-        {
-          payload: {
-            receipt: { overwrote: [{ version: 4, actor: agent(2), type: 'TextInserted' }] },
-          },
-        },
-      ],
+      value: { receipt: { overwrote: [{ version: 4, actor: agent(2), type: 'TextInserted' }] } },
     })
     const own = decideBlock(inserted, rethink('c'), {
       actor: agent(2),
       baseVersion: 3,
       runId: 'run-2',
     })
-    expect(own).toMatchObject({ ok: true, value: [{ payload: { receipt: { overwrote: [] } } }] })
+    expect(own).toMatchObject({ ok: true, value: { receipt: { overwrote: [] } } })
   })
 
   it('to any text from any text is undone by nothing: the fold of the effect is the text', () => {

@@ -1,4 +1,4 @@
-import type { Actor } from './actor.js'
+import type { Actor, Correlation } from './actor.js'
 import type { DomainEvent, Recorded } from './event.js'
 import { type AnyEvent, type AnyState, evolve } from './streams.js'
 
@@ -9,7 +9,11 @@ import { type AnyEvent, type AnyState, evolve } from './streams.js'
 export function draft<S extends AnyState>(
   state: S,
   events: readonly DomainEvent[],
-  by: { readonly actor: Actor; readonly now: string },
+  by: {
+    readonly actor: Actor
+    readonly now: string
+    readonly correlation?: Correlation | null
+  },
 ): S {
   return events.reduce<AnyState>((current, event) => {
     const recorded: Recorded<AnyEvent> = {
@@ -17,7 +21,7 @@ export function draft<S extends AnyState>(
       version: current.version + 1,
       actor: by.actor,
       commandId: '',
-      correlation: null,
+      correlation: by.correlation ?? null,
       baseVersion: null,
       recordedAt: by.now,
     }

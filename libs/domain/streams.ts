@@ -1,6 +1,13 @@
 import { type AgentEvent, type AgentState, evolveAgent, initialAgent } from './agent.js'
 import type { BlockEvent } from './block-events.js'
-import { type BlockState, evolveBlock, evolveBlockAll, initialBlock } from './block-state.js'
+import {
+  type BlockState,
+  evolveBlock,
+  evolveBlockAll,
+  initialBlock,
+  restoreBlock,
+  storedBlock,
+} from './block-state.js'
 import { type Foldable, streamKind } from './event.js'
 import { evolveTurn, initialTurn, type TurnState } from './turn.js'
 import type { TurnEvent } from './turn-events.js'
@@ -50,19 +57,34 @@ export function evolveAll(state: AnyState, events: readonly Foldable<AnyEvent>[]
   }
 }
 
+/** A state as a snapshot keeps it: without what it only remembers. */
+export function storedState(state: AnyState): object {
+  return streamKind(state.id) === 'block' ? storedBlock(state as BlockState) : state
+}
+
+/** A state again, from what a snapshot kept of it. */
+export function restoreState(streamId: string, stored: object): AnyState {
+  const state = { ...initialState(streamId), ...stored }
+  return streamKind(streamId) === 'block' ? restoreBlock(state as BlockState) : state
+}
+
 const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   BlockCreated: true,
   TextInserted: true,
   TextReplaced: true,
   BlockRethought: true,
+  EditReverted: true,
+  BlockRestored: true,
   BlockConfigured: true,
   AgentAttached: true,
+  RightChanged: true,
   AgentDetached: true,
   BlockDeleted: true,
   AgentCreated: true,
   AgentConfigured: true,
   BlockAttached: true,
   BlockRelabelled: true,
+  BlockRightChanged: true,
   BlockDetached: true,
   ToolAttached: true,
   ToolDetached: true,

@@ -135,6 +135,17 @@ export function lines(text: string): string[] {
   return text.split('\n')
 }
 
+/** Code point offset at which a 1-based line begins; the end of the text for a line there is not. */
+export function lineStart(text: string, line: number): number {
+  let units = 0
+  for (let i = 1; i < line; i++) {
+    const feed = text.indexOf('\n', units)
+    if (feed < 0) return length(text)
+    units = feed + 1
+  }
+  return length(text.slice(0, units))
+}
+
 /** 1-based line in which a code point offset stands. */
 export function lineAt(text: string, offset: number): number {
   const end = unitsAt(text, offset)
@@ -185,6 +196,19 @@ export function replaceAll(text: string, old: string, replacement: string): Spli
 /** The one splice that turns `from` into `to`: common beginning and end stay. Empty when they are equal. */
 export function difference(from: string, to: string): Splice[] {
   if (from === to) return []
+  const { start, tail } = commonEnds(from, to)
+  const removed = from.slice(start, from.length - tail)
+  return [
+    {
+      offset: length(from.slice(0, start)),
+      delete: length(removed),
+      insert: to.slice(start, to.length - tail),
+    },
+  ]
+}
+
+/** UTF-16 units at the beginning and at the end that two texts have in common; no character is cut in two. */
+export function commonEnds(from: string, to: string): { start: number; tail: number } {
   let start = 0
   const shorter = Math.min(from.length, to.length)
   while (start < shorter && from.charCodeAt(start) === to.charCodeAt(start)) start++
@@ -197,14 +221,7 @@ export function difference(from: string, to: string): Splice[] {
     tail++
   }
   if (tail > 0 && isLowSurrogate(from, from.length - tail)) tail--
-  const removed = from.slice(start, from.length - tail)
-  return [
-    {
-      offset: length(from.slice(0, start)),
-      delete: length(removed),
-      insert: to.slice(start, to.length - tail),
-    },
-  ]
+  return { start, tail }
 }
 
 function isHighSurrogate(text: string, at: number): boolean {

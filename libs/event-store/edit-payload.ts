@@ -43,7 +43,13 @@ function asItIs(text: string): string {
   return text
 }
 
-const EDITS: ReadonlySet<string> = new Set(['TextInserted', 'TextReplaced', 'BlockRethought'])
+const EDITS: ReadonlySet<string> = new Set([
+  'TextInserted',
+  'TextReplaced',
+  'BlockRethought',
+  'EditReverted',
+  'BlockRestored',
+])
 
 /** A payload as folds take it: of an edit the effect is all that they look at. */
 export function foldedPayload(

@@ -6,7 +6,7 @@ import { scalarStatement } from './scalar-statement.js'
 import type { SideLane } from './side-lane.js'
 import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
-import type { Project } from './unit.js'
+import type { Project, Wanted } from './unit.js'
 
 /** What becomes of units, as far as the writer must act on it. */
 export interface Outcomes {
@@ -14,7 +14,7 @@ export interface Outcomes {
   keep(plan: Plan): void
   /** After `keep`: tells the callers. */
   answer(plan: Plan): void
-  readMore(pending: PendingUnit, needs: readonly string[]): void
+  readMore(pending: PendingUnit, wanted: Wanted): void
   giveUp(pending: PendingUnit, error: unknown): void
 }
 
@@ -28,8 +28,8 @@ export interface FlightOptions {
 /** A unit that cannot be decided ends alone: the plan stays as it was. */
 export function decideInto(plan: Plan, pending: PendingUnit, options: FlightOptions): void {
   try {
-    const needs = decideUnit(plan, pending, options.project)
-    if (needs.length > 0) options.outcomes.readMore(pending, needs)
+    const wanted = decideUnit(plan, pending, options.project)
+    if (wanted) options.outcomes.readMore(pending, wanted)
   } catch (error) {
     options.outcomes.giveUp(pending, error)
   }

@@ -1,4 +1,4 @@
-import { type AnyState, evolveAll } from '#domain/streams.js'
+import { evolveAll, restoreState } from '#domain/streams.js'
 import { bytesOf, FOLD_COLUMNS, type FoldRow, foldable, hashOf, UNREAD } from './fold-row.js'
 import type { FoldedStream, Queryable } from './stream-reader.js'
 
@@ -100,6 +100,6 @@ export function foldRows(before: FoldedStream, rows: readonly FoldRow[]): Folded
 }
 
 function restored(before: FoldedStream, row: FoldRow): FoldedStream {
-  const state = JSON.parse(row[8] as string) as AnyState
+  const state = restoreState(before.streamId, JSON.parse(row[8] as string))
   return { ...before, state, snapshotVersion: Number(row[0]), pendingBytes: 0 }
 }

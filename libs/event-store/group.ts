@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto'
 import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block-state.js'
+import { type BlockState, withPast } from '#domain/block-state.js'
 import { ERRORS, type Rejection } from '#domain/errors.js'
 import { streamKind } from '#domain/event.js'
 import { type AnyState, type Append, evolve } from '#domain/streams.js'
@@ -15,29 +14,28 @@ import {
   type ResultRow,
 } from './plan.js'
 import type { FoldedStream } from './stream-reader.js'
-import type { Project, RowChange, States, StreamEvent } from './unit.js'
+import type { Project, RowChange, States, StreamEvent, Wanted } from './unit.js'
 
 /** The version of the payloads' shapes that is written. */
 const SCHEMA = 1
 const REJECTION_KEPT_DAYS = 30
 const NO_FINGERPRINT = Buffer.alloc(0)
-const NOTHING: readonly string[] = []
 
 /**
  * Decides a unit on the states the units before it leave.
  *
- * @returns the streams it needs besides, to be read before it is decided again; else none.
+ * @returns what it needs besides, to be read before it is decided again; else null.
  * @throws what deciding threw. The plan then is as it was, as it is when more is needed.
  */
-export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): readonly string[] {
+export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): Wanted | null {
   const { unit } = pending
   const found = new Map<string, FoldedStream>()
   for (const id of pending.streams) found.set(id, stateIn(plan, pending, id))
   const decision = unit.decide(new UnitStates(found), plan.now)
-  if ('needs' in decision) return decision.needs
+  if ('needs' in decision || 'since' in decision) return decision
   if ('rejection' in decision) {
     refuse(plan, pending, decision.rejection, found)
-    return NOTHING
+    return null
   }
   const left = new Map<string, FoldedStream>()
   const rows: EventRow[] = []
@@ -47,7 +45,7 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
     if (!from) throw new Error(`unit wrote to ${append.streamId}, which it did not name`)
     const row = eventRow(pending, append, from, plan.now)
     const state = evolve(from.state, row.event)
-    changes.push(...project(row.event, from.state, state))
+    changes.push(...project(row.event, state))
     left.set(append.streamId, {
       streamId: from.streamId,
       version: row.event.version,
@@ -66,13 +64,14 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
   const events = rows.map((row) => row.event)
   plan.verdicts.set(pending, { status: 'ok', result, replayed: false, events })
   if (unit.command) accept(plan, pending, unit.command.fingerprint, result)
-  return NOTHING
+  return null
 }
 
 function stateIn(plan: Plan, pending: PendingUnit, id: string): FoldedStream {
   const stream = plan.states.get(id) ?? plan.base(id) ?? pending.read.get(id)
   if (!stream) throw new Error(`unit decided on ${id}, which was not read for it`)
-  return stream
+  const past = pending.pasts.get(id)
+  return past ? { ...stream, state: withPast(stream.state as BlockState, past) } : stream
 }
 
 function accept(plan: Plan, pending: PendingUnit, fingerprint: Buffer, result: unknown): void {
@@ -182,9 +181,4 @@ class UnitStates implements States {
     if (!stream) throw new Error(`unit decided on ${id}, which it did not name`)
     return stream.state
   }
-}
-
-/** An id for a command whose caller gave none. */
-export function mintCommandId(): string {
-  return `cmd-${randomUUID()}`
 }

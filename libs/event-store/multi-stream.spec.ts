@@ -44,7 +44,7 @@ describe('a unit over several streams', () => {
     const outcomes = await Promise.all(
       ids.map((blockId, i) =>
         agents(i === 0 ? one : two).execute(
-          new ChangeAgent(agentId, { type: 'AttachBlock', blockId }, by),
+          new ChangeAgent(agentId, { type: 'AttachBlock', blockId, right: null }, by),
         ),
       ),
     )

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import type { BlockPast } from '#domain/block-memory.js'
 import { KEYS } from '#postgres/tables.js'
 import type { Link } from './chain.js'
 import type { FoldedStream } from './stream-reader.js'
@@ -11,6 +13,9 @@ export interface PendingUnit {
   streams: readonly string[]
   /** What was read when they were not cached. */
   readonly read: Map<string, FoldedStream>
+  /** What was read of the past of blocks, where their states did not remember it. */
+  readonly pasts: Map<string, BlockPast>
+  pastsRead: number
   /** First events of attempts whose outcome is unknown: the connection broke before the answer. */
   readonly attempts: {
     readonly event: StreamEvent
@@ -19,6 +24,24 @@ export interface PendingUnit {
   }[]
   readonly resolve: (verdict: Verdict<unknown>) => void
   readonly reject: (error: unknown) => void
+}
+
+export function pendingUnit<T>(
+  unit: Unit<T>,
+  resolve: (verdict: Verdict<T>) => void,
+  reject: (error: unknown) => void,
+): PendingUnit {
+  return {
+    unit: unit as Unit<unknown>,
+    commandId: unit.command?.id ?? `cmd-${randomUUID()}`,
+    streams: unit.streams,
+    read: new Map(),
+    pasts: new Map(),
+    pastsRead: 0,
+    attempts: [],
+    resolve: resolve as (verdict: Verdict<unknown>) => void,
+    reject,
+  }
 }
 
 /** Head of a stream as the statement compares and writes it. Equal versions: check only. */

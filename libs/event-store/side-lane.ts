@@ -11,6 +11,7 @@ import type { StateCache } from './state-cache.js'
 import { type Answer, groupStatement } from './statement.js'
 import { catchUp, type FoldedStream, type Queryable } from './stream-reader.js'
 import type { Project, Verdict } from './unit.js'
+import { want } from './wanted.js'
 
 /** A stream that was lost once is likely to be lost again: for so long its units come here directly. */
 const CONTENDED_MS_MIN = 100
@@ -177,9 +178,9 @@ export class SideLane {
       const plan = openPlan(tenantId, (id) => locked.get(id))
       let wanting = false
       for (const pending of open) {
-        const needs = decideUnit(plan, pending, this.options.project)
-        if (needs.length === 0) continue
-        pending.streams = [...new Set([...pending.streams, ...needs])]
+        const wanted = decideUnit(plan, pending, this.options.project)
+        if (!wanted) continue
+        await want(client, pending, wanted)
         wanting = true
       }
       if (wanting) {

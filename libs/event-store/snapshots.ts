@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { streamKind } from '#domain/event.js'
+import { storedState } from '#domain/streams.js'
 import type { FoldedStream } from './stream-reader.js'
 
 /** Events between two snapshots of a short stream: any past version is then a short fold away. */
@@ -73,7 +74,12 @@ export class Snapshots {
       name: 'write-snapshot',
       text: `insert into snapshots (tenant_id, stream_id, version, state)
              values ($1, $2, $3, $4) on conflict do nothing`,
-      values: [tenantId, stream.streamId, stream.version, JSON.stringify(stream.state)],
+      values: [
+        tenantId,
+        stream.streamId,
+        stream.version,
+        JSON.stringify(storedState(stream.state)),
+      ],
     })
   }
 

@@ -16,6 +16,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'preserve_on_migration',
     'project_id',
     'template_name',
+    'policies',
     'deleted',
     'created_at',
     'created_by',
@@ -31,7 +32,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'created_at',
     'created_by',
   ],
-  attachments: ['label', 'place', 'attached_at'],
+  attachments: ['label', 'place', 'access_right', 'attached_at'],
   turns: [
     'agent_id',
     'status',

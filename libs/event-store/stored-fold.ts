@@ -21,7 +21,7 @@ export function storedRows(
   before: AnyState,
   after: AnyState,
 ): readonly RowChange[] {
-  if (!isErased(event)) return isUntold(before) ? [] : project(event, before, after)
+  if (!isErased(event)) return isUntold(before) ? [] : project(event, after)
   if (event.type !== 'AgentCreated') return []
   return [{ mailbox: 'open', agentId: event.streamId }]
 }

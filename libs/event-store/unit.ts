@@ -17,13 +17,17 @@ export interface States {
 }
 
 /**
- * What a unit decides. `needs` asks for further streams: they are loaded and the unit is decided
- * again. `result` is plain JSON: it is stored, and a retry with the same command id gets it again.
+ * What a unit decides. It may ask for more first, and is then decided again: for further streams
+ * (`needs`), or for blocks to remember what happened since a version (`since`). `result` is plain JSON: it is stored, and a retry with the same command id gets it again.
  */
 export type Decision<T> =
-  | { readonly needs: readonly string[] }
+  | Wanted
   | { readonly rejection: Rejection }
   | { readonly appends: readonly Append[]; readonly result: T }
+
+export type Wanted =
+  | { readonly needs: readonly string[] }
+  | { readonly since: ReadonlyMap<string, number> }
 
 /** All or nothing: the events of one or several streams, the rows that follow from them, and the answer. */
 export interface Unit<T> {
@@ -74,11 +78,7 @@ export type RowChange =
   | { readonly mailbox: 'queued'; readonly agentId: string; readonly runId: string }
 
 /**
- * The rows that follow from one event: a pure function of the event and the states before and after
- * it, so that a commit and a rebuild write the same.
+ * The rows that follow from one event: a pure function of the event and the state after it, so that a
+ * commit and a rebuild write the same.
  */
-export type Project = (
-  event: StreamEvent,
-  before: AnyState,
-  after: AnyState,
-) => readonly RowChange[]
+export type Project = (event: StreamEvent, after: AnyState) => readonly RowChange[]

@@ -3,18 +3,17 @@ import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify } from './fault.js'
 import type { Outcomes } from './flight.js'
-import { mintCommandId } from './group.js'
 import { Lane } from './lane.js'
-import type { PendingUnit, Plan } from './plan.js'
+import { type PendingUnit, type Plan, pendingUnit } from './plan.js'
+import { preview } from './preview.js'
 import { SideLane } from './side-lane.js'
 import { Snapshots } from './snapshots.js'
 import { StateCache } from './state-cache.js'
 import { foldStreams } from './stream-reader.js'
-import type { Project, StreamEvent, Unit, Verdict } from './unit.js'
+import type { Project, StreamEvent, Unit, Verdict, Wanted } from './unit.js'
+import { want } from './wanted.js'
 
 const CACHED_STREAMS_MAX = 10_000
-/** Streams one unit may come to name: a block on thousands of agents is renamed in one commit. */
-const STREAMS_MAX = 10_000
 
 export interface WriterOptions {
   /** With `WRITER_CONNECTIONS` and `WRITER_SETTINGS`. */
@@ -59,7 +58,7 @@ export class Writer {
     const outcomes: Outcomes = {
       keep: (plan) => this.#keep(plan),
       answer: (plan) => this.#answer(plan),
-      readMore: (pending, needs) => this.#readMore(pending, needs),
+      readMore: (pending, wanted) => this.#readMore(pending, wanted),
       giveUp: (pending, error) => this.#giveUp(pending, error),
     }
     this.#side = new SideLane(options, this.#cache, outcomes)
@@ -81,16 +80,18 @@ export class Writer {
         })
         return
       }
-      const pending: PendingUnit = {
-        unit: unit as Unit<unknown>,
-        commandId: unit.command?.id ?? mintCommandId(),
-        streams: unit.streams,
-        read: new Map(),
-        attempts: [],
-        resolve: resolve as (verdict: Verdict<unknown>) => void,
-        reject,
-      }
-      this.#admit(pending)
+      this.#admit(pendingUnit(unit, resolve, reject))
+    })
+  }
+
+  /**
+   * What a unit would come to on the heads as they are now: nothing is written or stored, and no command id
+   * is looked up.
+   */
+  async preview<T>(unit: Unit<T>): Promise<Verdict<T>> {
+    return new Promise((resolve, reject) => {
+      const pending = pendingUnit(unit, resolve, reject)
+      preview(this.options.reads, pending, this.options.project).catch(reject)
     })
   }
 
@@ -132,13 +133,11 @@ export class Writer {
     else this.#lane.add(pending)
   }
 
-  #readMore(pending: PendingUnit, needs: readonly string[]): void {
-    pending.streams = [...new Set([...pending.streams, ...needs])]
-    if (pending.streams.length > STREAMS_MAX) {
-      pending.reject(new Error(`a unit names more than ${STREAMS_MAX} streams`))
-      return
-    }
-    this.#admit(pending)
+  #readMore(pending: PendingUnit, wanted: Wanted): void {
+    want(this.options.reads, pending, wanted).then(
+      () => this.#admit(pending),
+      (error) => this.#giveUp(pending, error),
+    )
   }
 
   #keep(plan: Plan): void {

@@ -1,6 +1,7 @@
 import type { ColumnType, GeneratedAlways } from 'kysely'
 import type { Actor } from '#domain/actor.js'
 import type { AgentSettings } from '#domain/agent.js'
+import type { BlockPolicies, Right } from '#domain/block-events.js'
 import type {
   InputMessage,
   StopReason,
@@ -77,6 +78,7 @@ export interface BlockRow {
   preserve_on_migration: boolean
   project_id: string | null
   template_name: string | null
+  policies: BlockPolicies
   deleted: boolean
   created_at: string
   created_by: Actor
@@ -102,6 +104,7 @@ export interface AttachmentRow {
   block_id: string
   label: string
   place: number
+  access_right: Right
   attached_at: string
 }
 

@@ -22,7 +22,11 @@ it('blocks stand in the order of attachment, whatever the order of their creatio
   const ids = [await story.block('one'), await story.block('two'), await story.block('three')]
   const [one, two, three] = ids as [string, string, string]
   const agentId = await story.agent('a', [three, one])
-  await story.changeAgent(agentId, { type: 'AttachBlock', blockId: two })
+  await story.changeAgent(agentId, {
+    type: 'AttachBlock',
+    blockId: two,
+    right: null,
+  })
 
   const prompt = await blocksOfAgents(story.reads, tenantId, [agentId])
   expect(prompt.get(agentId)?.map((block) => block.id)).toEqual([three, one, two])

@@ -213,6 +213,7 @@ function blockView(row: BlockQueryRow, value: string): BlockView {
       preserve_on_migration: row.preserve_on_migration,
       project_id: row.project_id,
       template_name: row.template_name,
+      policies: row.policies,
     },
     deleted: row.deleted,
     createdAt: row.created_at,

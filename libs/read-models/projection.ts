@@ -14,7 +14,7 @@ import { turnRow } from './turn-row.js'
  * The rows that follow from one event: written in its commit, and the same again by a rebuild. A text
  * edit changes none.
  */
-export function project(event: StreamEvent, before: AnyState, after: AnyState): RowChange[] {
+export function project(event: StreamEvent, after: AnyState): RowChange[] {
   switch (event.type) {
     case 'BlockCreated':
     case 'BlockConfigured':
@@ -23,7 +23,10 @@ export function project(event: StreamEvent, before: AnyState, after: AnyState): 
     case 'TextInserted':
     case 'TextReplaced':
     case 'BlockRethought':
+    case 'EditReverted':
+    case 'BlockRestored':
     case 'AgentAttached':
+    case 'RightChanged':
     case 'AgentDetached':
       return []
     case 'AgentCreated':
@@ -45,8 +48,9 @@ export function project(event: StreamEvent, before: AnyState, after: AnyState): 
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
     case 'BlockAttached':
     case 'BlockRelabelled':
+    case 'BlockRightChanged':
     case 'BlockDetached':
-      return attachmentRow(event, before as AgentState)
+      return attachmentRow(event, after as AgentState)
     default:
       return ofTurn(event, after as TurnState)
   }
@@ -54,7 +58,15 @@ export function project(event: StreamEvent, before: AnyState, after: AnyState): 
 
 type TurnStreamEvent = Exclude<
   StreamEvent,
-  { type: `Block${string}` | `Agent${string}` | `Tool${'Attached' | 'Detached'}` | `Text${string}` }
+  {
+    type:
+      | `Block${string}`
+      | `Agent${string}`
+      | `Tool${'Attached' | 'Detached'}`
+      | `Text${string}`
+      | 'EditReverted'
+      | 'RightChanged'
+  }
 >
 
 function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {

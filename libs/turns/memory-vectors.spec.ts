@@ -36,7 +36,10 @@ describe('the block tools, as every vector of the contract has them', () => {
         length: [...value].length,
       },
     } as const
-    const state = { ...draft(empty, [...created.value, attach], { actor: agent, now }), value }
+    const state = {
+      ...draft(empty, [...created.value.events, attach], { actor: agent, now }),
+      value,
+    }
     if (!isMemoryTool(vector.tool)) throw new Error('not a memory tool')
     const call = readMemoryCall(vector.tool, vector.args)
     if (!call.ok) throw new Error(call.fault)
@@ -48,9 +51,9 @@ describe('the block tools, as every vector of the contract has them', () => {
       return
     }
     if (!decided.ok) throw new Error(`${decided.rejection.code}: ${decided.rejection.detail}`)
-    const splices = decided.value.flatMap((event) => event.payload.effect)
+    const splices = decided.value.events.flatMap((event) => event.payload.effect)
     expect(apply(value, splices)).toBe(vector.expect.value)
-    if (changed === false) expect(decided.value).toEqual([])
+    if (changed === false) expect(decided.value.events).toEqual([])
     if (effect) expect(splices).toEqual(effect)
   })
 })

@@ -25,7 +25,7 @@ function block(
   const empty = initialBlock(`block-${label}`)
   const created = createBlock(empty, value, { label, limit: 4000, ...settings })
   if (!created.ok) throw new Error(created.rejection.detail)
-  return draft(empty, created.value, by)
+  return draft(empty, created.value.events, by)
 }
 
 const organization = block('organization', 'Organization: Letta', {

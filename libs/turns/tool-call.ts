@@ -1,4 +1,6 @@
-import type { BlockEdit, BlockJudgement, ToolReturnText } from '#commands/run-tool-step.js'
+import type { BlockEdit } from '#commands/block-change.js'
+import type { BlockJudgement } from '#commands/block-judgement.js'
+import type { ToolReturnText } from '#commands/run-tool-step.js'
 import type { AgentState } from '#domain/agent.js'
 import { echo } from '#domain/errors.js'
 import { length, slice, unstorable } from '#domain/text.js'
@@ -11,10 +13,10 @@ const RESULT_LENGTH_MAX = 50_000
 /** Code points of a name the model made up that it is told back. */
 const NAME_LENGTH_MAX = 100
 
-/** A tool call made ready: with its edit for the commit, or its return already known. */
+/** A tool call made ready: with its edits for the commit, or its return already known. */
 export interface PreparedCall {
-  readonly edit: BlockEdit | null
-  readonly describe: (judgement: BlockJudgement | null) => ToolReturnText
+  readonly edits: readonly BlockEdit[]
+  readonly describe: (judgements: readonly BlockJudgement[]) => ToolReturnText
 }
 
 /**
@@ -56,7 +58,7 @@ export async function prepareCall(
     )
   }
   const returned = bounded(await run(args, context))
-  return { edit: null, describe: () => returned }
+  return { edits: [], describe: () => returned }
 }
 
 function bounded<R extends { readonly result: string }>(returned: R): R {
@@ -83,10 +85,10 @@ function prepareEdit(
     )
   }
   return {
-    edit: { blockId: block.id, command: read.command },
-    describe: (judgement) => {
+    edits: [{ blockId: block.id, change: read.command }],
+    describe: ([judgement]) => {
       if (!judgement) throw new Error('an edit was not judged')
-      return blockReturn(name, block.id, judgement)
+      return blockReturn(name, judgement)
     },
   }
 }
@@ -106,7 +108,7 @@ function unstorableIn(value: unknown): ReturnType<typeof unstorable> {
 }
 
 function failed(code: string, result: string): PreparedCall {
-  return { edit: null, describe: () => ({ status: 'error', result, code }) }
+  return { edits: [], describe: () => ({ status: 'error', result, code }) }
 }
 
 /** Models leave the arguments of a call without parameters empty. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { judge } from '#commands/run-tool-step.js'
+import type { BlockJudgement } from '#commands/block-judgement.js'
+import { judgeEdits } from '#commands/run-tool-step.js'
 import { createBlock, decideBlock } from '#domain/block.js'
 import type { BlockCommand, BlockEvent } from '#domain/block-events.js'
 import { type BlockState, initialBlock } from '#domain/block-state.js'
@@ -27,7 +28,7 @@ function block(value: string, settings: { limit?: number; read_only?: boolean } 
       payload: { intent: { agent_id: agent(n).id, right: 'edit' }, effect: [], length: 0 },
     }),
   )
-  return draft(empty, [...created.value, ...attach], { actor: agent(1), now })
+  return draft(empty, [...created.value.events, ...attach], { actor: agent(1), now })
 }
 
 const command = (tool: Parameters<typeof readMemoryCall>[0], args: object): BlockCommand => {
@@ -40,7 +41,7 @@ const command = (tool: Parameters<typeof readMemoryCall>[0], args: object): Bloc
 function edited(state: BlockState, edit: BlockCommand, by = agent(2)): BlockState {
   const decided = decideBlock(state, edit, { actor: by, baseVersion: null })
   if (!decided.ok) throw new Error(decided.rejection.detail)
-  return draft(state, decided.value, { actor: by, now })
+  return draft(state, decided.value.events, { actor: by, now })
 }
 
 /** What agent 1 is told about its call, when it has seen `seen`. */
@@ -50,9 +51,15 @@ function told(
   args: object,
   seen: number | null = 3,
 ): Omit<ToolReturn, 'step' | 'index' | 'tool_call_id'> {
-  const by = { actor: agent(1), baseVersion: seen, correlation: RUN }
-  const { judgement } = judge(state, command(tool, args), by)
-  return blockReturn(tool, state.id, judgement)
+  const edit = { blockId: state.id, change: command(tool, args), baseVersion: seen }
+  const states = { has: () => true, block: () => state, agent: missing, turn: missing }
+  const judged = judgeEdits(states, [edit], { actor: agent(1), correlation: RUN, now })
+  if ('wanted' in judged) throw new Error('the block does not remember enough')
+  return blockReturn(tool, judged.judgements[0] as BlockJudgement)
+}
+
+function missing(): never {
+  throw new Error('there is only a block')
 }
 
 describe('the return of a block tool', () => {

@@ -1,4 +1,5 @@
-import type { BlockJudgement, ToolReturnText } from '#commands/run-tool-step.js'
+import type { BlockJudgement } from '#commands/block-judgement.js'
+import type { ToolReturnText } from '#commands/run-tool-step.js'
 import type {
   InsertReceipt,
   Receipt,
@@ -6,8 +7,8 @@ import type {
   RethinkReceipt,
 } from '#domain/block-events.js'
 import { echo, type Rejection } from '#domain/errors.js'
-import type { TextChange } from '#domain/recent-changes.js'
 import { length } from '#domain/text.js'
+import type { ToldChange } from '#domain/told-changes.js'
 
 /** Code points of current text that a return shows in full; longer texts are left to the next prompt. */
 const TEXT_SHOWN_MAX = 4_000
@@ -18,12 +19,8 @@ const NAME_LENGTH_MAX = 40
  * What the model reads after a block tool: the stable code first, what happened and to which version,
  * what changed since it looked, the text it needs, and exactly one next action.
  */
-export function blockReturn(
-  tool: string,
-  blockId: string,
-  judgement: BlockJudgement,
-): ToolReturnText {
-  const { verdict, version } = judgement
+export function blockReturn(tool: string, judgement: BlockJudgement): ToolReturnText {
+  const { verdict, version, blockId } = judgement
   const news = unseenLines(judgement)
   if (!verdict.ok) {
     const { text, shown } = refused(tool, judgement, verdict.rejection, news)
@@ -97,7 +94,7 @@ const VERBS: Readonly<Record<string, string>> = {
   BlockRethought: 'rewrote the block',
 }
 
-function describe({ version, actor, type }: TextChange): string {
+function describe({ version, actor, type }: ToldChange): string {
   return `v${version} ${echo(actor.name ?? actor.id, NAME_LENGTH_MAX)} ${VERBS[type] ?? 'changed the block'}`
 }
 

@@ -33,7 +33,6 @@ export interface JournalOptions {
 /** A tool call's commit: whose edit it is and how a repetition is recognised. */
 export interface ToolCommit {
   readonly actor: Actor
-  readonly baseVersion: number | null
   readonly fingerprint: Buffer
 }
 
@@ -77,7 +76,6 @@ export class TurnJournal {
       tenantId,
       actor: by.actor,
       epoch,
-      baseVersion: by.baseVersion,
       correlation: { run_id: this.runId, step, tool_call_id, epoch },
       command: { id: `${this.runId}/${step}/${index}`, fingerprint: by.fingerprint },
     })

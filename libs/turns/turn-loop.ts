@@ -208,7 +208,7 @@ class TurnRun {
     const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
     const { signal } = this
     const sources = { db, search, tenantId, agentId, now: new Date(), signal }
-    const { edit, describe } = await prepareCall(call, agent, sources)
+    const { edits, describe } = await prepareCall(call, agent, sources)
     if (signal.aborted) throw new Stopped()
     const before = this.#before(step)
     const tool = {
@@ -217,17 +217,16 @@ class TurnRun {
       step: step.step,
       index: call.index,
       toolCallId: call.tool_call_id,
-      edit,
+      edits: edits.map((edit) => ({ ...edit, baseVersion: step.seen[edit.blockId] ?? null })),
       describe,
       terminal: terminalTools(agent.settings.agent_type),
       request: (next: number, seen: StepState['seen'], withReturn: StepState) =>
         requested(this.options, context, next, seen, [...before, withReturn]),
     }
     const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
-    const baseVersion = edit ? (step.seen[edit.blockId] ?? null) : null
     const called = JSON.stringify([call.name, call.arguments])
     const fingerprint = createHash('sha256').update(called).digest()
-    await this.journal.commitTool(tool, { actor, baseVersion, fingerprint }, 'returned')
+    await this.journal.commitTool(tool, { actor, fingerprint }, 'returned')
   }
 
   #before(step: StepState): StepState[] {

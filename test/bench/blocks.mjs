@@ -77,7 +77,10 @@ function edit(blockId, { withIds = false }, command) {
       const block = states.block(blockId)
       const decided = decideBlock(block, command(block), { actor, baseVersion: null })
       if (!decided.ok) return { rejection: decided.rejection }
-      return { appends: decided.value.map((event) => ({ streamId: blockId, event })), result: null }
+      return {
+        appends: decided.value.events.map((event) => ({ streamId: blockId, event })),
+        result: null,
+      }
     },
   }
 }

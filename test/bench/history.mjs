@@ -97,7 +97,7 @@ export class History {
                sha256(prev_hash || payload_hash || history_header(stream_id, 1, 'BlockCreated'))
           from hashed returning stream_id, version, hash)
       insert into history select stream_id, version, hash from first`,
-      [ids, JSON.stringify(decided.value[0].payload)],
+      [ids, JSON.stringify(decided.value.events[0].payload)],
     )
     await this.#pool.query(HEADS, [BODY])
     return ids

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import type { BlockChange } from '#commands/block-change.js'
 import { type AgentChange, ChangeAgent, ChangeAgentHandler } from '#commands/change-agent.js'
-import {
-  type BlockChange,
-  type BlockChanged,
-  ChangeBlock,
-  ChangeBlockHandler,
-} from '#commands/change-block.js'
+import { type BlockChanged, ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
 import type { CommandMetadata, Outcome } from '#commands/metadata.js'
 import type { AgentSettings } from '#domain/agent.js'
-import type { BlockSettings } from '#domain/block-events.js'
+import type { SettingsPatch } from '#domain/block-events.js'
 import type { Rejection } from '#domain/errors.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
@@ -23,7 +19,7 @@ const by: CommandMetadata = { tenantId, actor: { kind: 'user', id: 'local' } }
 /** Fills a database with blocks and agents through the commands every client uses. */
 export interface BlockStory {
   readonly reads: Reads
-  block(label: string, value?: string, settings?: Partial<BlockSettings>): Promise<string>
+  block(label: string, value?: string, settings?: SettingsPatch): Promise<string>
   agent(
     name: string,
     blockIds?: readonly string[],

@@ -1,6 +1,6 @@
 import type { Actor } from '#domain/actor.js'
 import { createBlock, decideBlock } from '#domain/block.js'
-import type { BlockEvent } from '#domain/block-events.js'
+import type { BlockDecision, BlockEvent } from '#domain/block-events.js'
 import { evolveBlock, initialBlock } from '#domain/block-state.js'
 import type { Decided, Recorded } from '#domain/event.js'
 import { chainHash, GENESIS, type Header, headerBytes, payloadHash } from '#event-store/chain.js'
@@ -75,8 +75,8 @@ function written(prev: Buffer, event: BlockEvent, saltHex: string, by: Written) 
   return { event: { ...event, ...by } as Recorded<BlockEvent>, hash, text }
 }
 
-function only(decided: Decided<BlockEvent[]>): BlockEvent {
-  const event = decided.ok ? decided.value[0] : undefined
+function only(decided: Decided<BlockDecision>): BlockEvent {
+  const event = decided.ok ? decided.value.events[0] : undefined
   if (!event) throw new Error('the example was refused')
   return event
 }

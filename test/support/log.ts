@@ -77,7 +77,7 @@ export function insertion(
         { actor, baseVersion: null },
       )
       if (!decided.ok) return { rejection: decided.rejection }
-      const appends = decided.value.map((event) => ({ streamId: blockId, event }))
+      const appends = decided.value.events.map((event) => ({ streamId: blockId, event }))
       return { appends, result: block.version + 1 }
     },
   }

@@ -79,7 +79,7 @@ export async function openTurnStory(): Promise<TurnStory> {
       ...ids,
       index,
       toolCallId: `call_${ids.step}_${index}`,
-      edit: null,
+      edits: [],
       describe: () => text,
       terminal: new Set(['send_message']),
       request: requested,

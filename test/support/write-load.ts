@@ -183,7 +183,7 @@ function creation(work: Work): Unit<Versions> {
     const settings = { label: 'notes', limit: LIMIT }
     const decided = createBlock(states.block(streamId), work.text, settings)
     if (!decided.ok) return { rejection: decided.rejection }
-    const appends = decided.value.map((event) => ({ streamId, event }))
+    const appends = decided.value.events.map((event) => ({ streamId, event }))
     return { appends, result: { [streamId]: 1 } }
   })
 }
@@ -202,7 +202,7 @@ function insertions(work: Work): Unit<Versions> {
       const block = states.block(streamId)
       const decided = decideBlock(block, command, { actor, baseVersion: null })
       if (!decided.ok) return { rejection: decided.rejection }
-      appends.push(...decided.value.map((event) => ({ streamId, event })))
+      appends.push(...decided.value.events.map((event) => ({ streamId, event })))
       versions[streamId] = block.version + 1
     }
     return { appends, result: versions }

@@ -27,6 +27,7 @@ const view: BlockView = {
     preserve_on_migration: false,
     project_id: null,
     template_name: null,
+    policies: { rethink: 'overwrite', replace: 'text', anchor_lost: 'end' },
   },
   deleted: false,
   createdAt: new Date('2026-01-05T09:00:00.000Z'),
