@@ -124,9 +124,17 @@ function written(
     const sent = { ...to, body, headers: { 'if-match': `"${seen}"` } }
     return { ...plain, asked: { ...asked, edits: [{ ...edit, ifMatch: seen }] }, sent }
   }
-  const baseVersion = Math.max(1, seen - pick(random, random() < 0.9 ? 5 : 200))
+  const baseVersion = baseOf(random, seen)
   const sent = { ...to, body: { ...body, base_version: baseVersion } }
   return { ...plain, asked: { ...asked, edits: [{ ...edit, baseVersion }] }, sent }
+}
+
+/** Mostly fresh, sometimes old, and now and then what nobody can have seen. */
+function baseOf(random: Seeded, seen: number): number {
+  const chance = random()
+  if (chance < 0.03) return 0
+  if (chance > 0.98) return seen + 1_000
+  return Math.max(1, seen - pick(random, chance < 0.9 ? 5 : 200))
 }
 
 function text(choice: Choice): string {
