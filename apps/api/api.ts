@@ -17,7 +17,7 @@ import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
-import { EVENT_STREAM_LIMITS, type EventStreamLimits } from './events.controller.js'
+import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
 import { createServer } from './http/server.js'
 import { TENANT } from './tenant.js'
 import {
@@ -54,7 +54,8 @@ export interface ApiOptions {
 @Module({})
 class ApiModule {
   static with(values: Map<symbol, unknown>, commands: DynamicModule): DynamicModule {
-    const providers = [...values].map(([provide, useValue]) => ({ provide, useValue }))
+    const given = [...values].map(([provide, useValue]) => ({ provide, useValue }))
+    const providers = [...given, FeedStreams]
     return { module: ApiModule, imports: [commands], controllers: CONTROLLERS, providers }
   }
 }

@@ -3,7 +3,9 @@ import { AgentToolsController } from './agent-tools.controller.js'
 import { AgentsController } from './agents.controller.js'
 import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
+import { BlockStreamController } from './block-stream.controller.js'
 import { BlocksController } from './blocks.controller.js'
+import { CommandsController } from './commands.controller.js'
 import { ErrorPagesController } from './error-pages.controller.js'
 import { EventsController } from './events.controller.js'
 import { HealthController } from './health.controller.js'
@@ -20,6 +22,8 @@ export const CONTROLLERS = [
   AuditController,
   BlocksController,
   BlockEditsController,
+  BlockStreamController,
+  CommandsController,
   AgentsController,
   AgentBlocksController,
   AgentToolsController,

@@ -11,6 +11,13 @@ export function agentNotFound(agentId: string): Problem {
   return new Problem('agent_not_found', 'Agent not found', { facts: { agent_id: agentId } })
 }
 
+export function versionFromFuture(blockId: string, head: number, requested: number): Problem {
+  return new Problem('version_from_future', `Block ${blockId} is at version ${head}`, {
+    facts: { block_id: blockId, at_version: head, requested },
+    hint: `Ask for a version from 1 to ${head}.`,
+  })
+}
+
 /** @throws Problem block_not_found, gone */
 export function existingBlock<T extends { readonly deleted: boolean }>(
   block: T | null,
