@@ -33,7 +33,8 @@ export function tellChanges(
     let value = textAt(state.memory, change.version - 1)
     const edits = change.effect.slice(0, EDITS_TOLD_MAX).map((splice): ToldEdit => {
       const removed = text.slice(value, splice.offset, splice.offset + splice.delete)
-      const line = text.lineAt(value, splice.offset) + (splice.insert.startsWith('\n') ? 1 : 0)
+      const room = (splice.insert || removed).startsWith('\n') ? 1 : 0
+      const line = text.lineAt(value, splice.offset) + room
       value = text.apply(value, [splice])
       return { line, removed: quoted(removed, lengthMax), added: quoted(splice.insert, lengthMax) }
     })
