@@ -65,10 +65,12 @@ export function readRow(row: string): StoredEvent {
 }
 
 /** Fields of a row one after another: each a length, -1 for null, and so many bytes. */
-class FieldReader {
-  private at = FIELD_COUNT_BYTES
-
-  constructor(private readonly row: string) {}
+export class FieldReader {
+  /** @param at where the first of them begins. */
+  constructor(
+    private readonly row: string,
+    public at = FIELD_COUNT_BYTES,
+  ) {}
 
   bytes(): string | null {
     const length = this.#int()
@@ -119,7 +121,7 @@ export function decoded(bytes: string): string {
 let second = { at: Number.NaN, text: '' }
 
 /** @param microseconds since 2000, as Postgres counts. */
-function isoTime(microseconds: number): string {
+export function isoTime(microseconds: number): string {
   const milliseconds = (microseconds + MICROSECONDS_TO_2000) / 1_000
   const at = Math.floor(milliseconds / 1_000)
   if (at !== second.at) {

@@ -3,7 +3,7 @@ import { escapeLiteral } from 'pg'
 import type { Actor } from '#domain/actor.js'
 import { isKnownType } from '#domain/streams.js'
 import { foldedPayload } from './edit-payload.js'
-import { decoded, encoded, ROW_COLUMNS, type StoredEvent } from './event-row.js'
+import { decoded, encoded, ROW_COLUMNS, readRow, type StoredEvent } from './event-row.js'
 import { UnreadableEvent } from './fold-row.js'
 import { RowCopy } from './row-copy.js'
 import type { StreamEvent } from './unit.js'
@@ -76,13 +76,14 @@ export async function* scanLog(
   const key = options.streamId === undefined ? 'position' : 'version'
   let last = options.after ?? 0
   let limit: number = COPY_ROWS.first
-  const read = (): RowCopy => {
-    const copy = new RowCopy(`copy (select ${ROW_COLUMNS} from events
-      where ${where} and ${key} > ${last} order by ${key} limit ${limit}) to stdout (format binary)`)
+  const read = (): RowCopy<StoredEvent> => {
+    const text = `copy (select ${ROW_COLUMNS} from events
+      where ${where} and ${key} > ${last} order by ${key} limit ${limit}) to stdout (format binary)`
+    const copy = new RowCopy(text, readRow)
     client.query(copy)
     return copy
   }
-  const following = ({ rows, bytes }: RowCopy): RowCopy => {
+  const following = ({ rows, bytes }: RowCopy<StoredEvent>): RowCopy<StoredEvent> => {
     const fitting = Math.ceil((COPY_BYTES * rows) / bytes)
     limit = Math.max(1, Math.min(fitting, limit * 4, COPY_ROWS.max))
     return read()

@@ -1,5 +1,4 @@
 import type { Connection, Submittable } from 'pg'
-import { readRow, type StoredEvent } from './event-row.js'
 
 /** A window is full at so many bytes: payloads are a hundred bytes or a hundred thousand. */
 const WINDOW_BYTES = 256 * 1024
@@ -16,12 +15,12 @@ const END = -1
  * digests come as bytes instead of as hexadecimal text. The server is held up while windows wait, so
  * that memory is bounded whatever the size of the rows.
  */
-export class RowCopy implements Submittable {
+export class RowCopy<Row> implements Submittable {
   rows = 0
   bytes = 0
-  #filling: StoredEvent[] = []
+  #filling: Row[] = []
   #fillingBytes = 0
-  readonly #full: StoredEvent[][] = []
+  readonly #full: Row[][] = []
   #ended = false
   #abandoned = false
   #error: Error | null = null
@@ -30,7 +29,11 @@ export class RowCopy implements Submittable {
   /** Set by the client when it limits the time of its queries. */
   declare callback?: (error: Error | null) => void
 
-  constructor(private readonly text: string) {}
+  /** @param read makes a row of its bytes, which come as a binary string. */
+  constructor(
+    private readonly text: string,
+    private readonly read: (row: string) => Row,
+  ) {}
 
   /** Whether the last rows were taken; they may have been without this being known yet. */
   get finished(): boolean {
@@ -42,7 +45,7 @@ export class RowCopy implements Submittable {
    *
    * @throws the error of the statement.
    */
-  async next(): Promise<StoredEvent[] | null> {
+  async next(): Promise<Row[] | null> {
     while (this.#full.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -72,7 +75,7 @@ export class RowCopy implements Submittable {
     if (this.#abandoned) return
     const start = startsCopy(chunk) ? HEADER_BYTES : 0
     if (start === chunk.length || chunk.readInt16BE(start) === END) return
-    this.#filling.push(readRow(chunk.toString('latin1', start)))
+    this.#filling.push(this.read(chunk.toString('latin1', start)))
     this.rows += 1
     this.bytes += chunk.length
     this.#fillingBytes += chunk.length
