@@ -80,9 +80,11 @@ function checkVersions(events, base, verdict) {
   }
 }
 
+const NOT_WRITTEN = ['rejected', 'fenced', 'previewed']
+
 /** What the client was told is what is in the log, at exactly the version it was told. */
 function checkTold({ op_id, outcome, edits, tool }, unit, verdict) {
-  if (outcome.status === 'rejected' || outcome.status === 'fenced') {
+  if (NOT_WRITTEN.includes(outcome.status)) {
     if (!unit) return
     const [{ stream, version }] = unit.events
     verdict.add('log', 'refused_but_there', op_id, outcome, `${stream}@${version}`)

@@ -23,11 +23,12 @@ import { hash } from 'node:crypto'
  * @typedef {{ readonly status: 'ok', readonly version: Versions, readonly changed?: boolean, readonly receipt?: unknown }
  *   | { readonly status: 'rejected', readonly code: string, readonly at: Versions | null }
  *   | { readonly status: 'read', readonly blocks: Readonly<Record<string, Sight>> }
+ *   | { readonly status: 'previewed', readonly at: Versions, readonly events: readonly (readonly [string, string, unknown])[] }
  *   | { readonly status: 'claimed', readonly epoch: number }
  *   | { readonly status: 'fenced' }
  *   | { readonly status: 'unknown' }} Outcome
  * `changed`: absent where the wire does not say. `at`: the versions a refusal was judged at; null where the wire names
- * none. `unknown`: it may take effect at
+ * none. `previewed`: of a dry run, stream, type and payload of what would be written. `unknown`: it may take effect at
  * any later time or never.
  *
  * @typedef {object} Operation

@@ -60,8 +60,9 @@ class Pass {
         this.#add({ at: { [id]: sight.version }, operation, sight })
       }
     } else if (firsts.get(command) !== operation) return
-    else if (outcome.status === 'rejected' && outcome.at) this.#add({ at: outcome.at, operation })
-    else if (outcome.status === 'ok' && !(outcome.changed ?? units.has(command))) {
+    else if (outcome.status === 'previewed' || (outcome.status === 'rejected' && outcome.at)) {
+      this.#add({ at: outcome.at, operation })
+    } else if (outcome.status === 'ok' && !(outcome.changed ?? units.has(command))) {
       this.#add({ at: outcome.version, operation })
     }
   }
@@ -115,7 +116,7 @@ class Pass {
       this.verdict.add('result', 'should_be_refused', where, judged.rejection.code, namesOf(events))
       return
     }
-    const due = judged.appends.map(({ streamId, event }) => [streamId, event.type, event.payload])
+    const due = judged.appends.map(namedEvent)
     const found = events.map(({ stream, type, payload }) => [stream, type, payload])
     if (JSON.stringify(due) !== JSON.stringify(found) && !sameByStream(due, found)) {
       const missing = due.length !== found.length
@@ -166,6 +167,13 @@ class Pass {
       return
     }
     const judged = expected(this.fold, operation)
+    if (outcome.status === 'previewed') {
+      const due = judged.ok ? judged.appends.map(namedEvent) : judged.rejection.code
+      if (!isDeepStrictEqual(due, outcome.events)) {
+        this.verdict.add('result', 'preview', op_id, due, outcome.events)
+      }
+      return
+    }
     if (outcome.status === 'rejected') {
       const code = judged.ok ? null : judged.rejection.code
       if (code !== outcome.code) this.verdict.add('result', 'refusal', op_id, code, outcome.code)
@@ -222,6 +230,10 @@ function sameByStream(due, found) {
 
 function byStream(events) {
   return JSON.parse(JSON.stringify([...events].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))))
+}
+
+function namedEvent({ streamId, event }) {
+  return [streamId, event.type, event.payload]
 }
 
 function namesOf(events) {

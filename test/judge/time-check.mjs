@@ -88,6 +88,7 @@ function seenIn(outcome) {
     case 'ok':
       return Object.entries(outcome.version)
     case 'rejected':
+    case 'previewed':
       return Object.entries(outcome.at ?? {})
     case 'read':
       return Object.entries(outcome.blocks).map(([id, { version }]) => [id, version])

@@ -19,6 +19,10 @@ export class ApiProcess {
     private readonly dataDir: string,
   ) {}
 
+  get isUp(): boolean {
+    return this.#child !== null
+  }
+
   async start(): Promise<void> {
     const child = spawn(process.execPath, [join('dist', 'apps', 'api', 'main.js')], {
       env: {
