@@ -66,6 +66,12 @@ export type StopReason =
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
+/** News of the blocks a model was shown: the words, and the versions they reach up to. */
+export interface MemoryDelta {
+  readonly text: string
+  readonly versions: Seen
+}
+
 export type TurnEvent =
   | {
       readonly type: 'TurnQueued'
@@ -99,6 +105,8 @@ export type TurnEvent =
         /** The agent's version the prompt was compiled from; the same through the turn. */
         readonly agent_version: number
         readonly history: HistoryWindow
+        /** What others have changed in the blocks shown, told behind everything sent before. */
+        readonly delta?: MemoryDelta
         readonly context_hash: string
         readonly request_hash: string
       }
