@@ -17,7 +17,7 @@ export const TOOL_CALLS = 8
 
 const by = { actor: { kind: 'user', id: 'setup' }, now: '2026-01-05T08:00:00.000Z' }
 const VALUES = ['one\ntwo 😀\naaa\tb', 'café\none\naa', 'one']
-const LIMITS = [100_000, 70]
+const LIMITS = [100_000, 60]
 const POLICIES = ['overwrite', 'preserve', 'guard', 'merge'].flatMap((rethink) =>
   ['text', 'strict'].flatMap((replace) =>
     ['end', 'reject'].map((anchor_lost) => ({ rethink, replace, anchor_lost })),
@@ -34,7 +34,7 @@ const made = new Map()
  */
 export function worldOf(random) {
   const policies = pick(random, POLICIES.length)
-  const limit = random() < 0.25 ? 1 : 0
+  const limit = random() < 0.5 ? 1 : 0
   const value = pick(random, VALUES.length)
   const key = `${policies}/${limit}/${value}`
   const known = made.get(key)
