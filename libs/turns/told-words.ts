@@ -101,14 +101,14 @@ function tellList(
   return `${intro} ${all.join('; ')}.${outro ? ` ${outro}` : ''}`
 }
 
+/** Words added inside a line are quoted, but where in the line they went is not said. */
 function isWhole({ changes, count }: ChangeList): boolean {
-  return (
-    count === changes.length &&
-    changes.every(
-      ({ edits, more }) =>
-        more === 0 && edits.every(({ removed, added }) => !isCut(removed) && !isCut(added)),
-    )
-  )
+  if (count !== changes.length) return false
+  return changes.every(({ type, edits, more }) => {
+    const isSaid = ({ removed, added }: ToldEdit): boolean =>
+      !isCut(removed) && !isCut(added) && (removed !== '' || type === 'TextInserted')
+    return more === 0 && edits.every(isSaid)
+  })
 }
 
 /** A quote that was shortened is longer than the bound, by its ellipsis. */
