@@ -96,7 +96,15 @@ describe('a batch', () => {
     if (status !== 200) throw new Error(text)
     expect(body.results.map(({ version }) => version)).toEqual([1, 2, 3, 4])
     const path = `/v1/agents/${agent.id}/core-memory/blocks/roadmap`
-    expect((await rest('GET', path)).body).toMatchObject({ value: 'first\nsecond', version: 4 })
+    expect((await rest('GET', path)).body).toMatchObject({
+      value: 'first\nsecond',
+      version: 4,
+      right: 'insert',
+    })
+    const attach = `/v1/agents/${agent.id}/core-memory/blocks/attach/${block_id}`
+    await rest('PATCH', `${attach}?right=read`)
+    const listed = await rest<object[]>('GET', `/v1/agents/${agent.id}/core-memory/blocks`)
+    expect(listed.body).toMatchObject([{ right: 'read', version: 5 }])
   })
 
   it('under a key is applied once, each member for itself and all together', async () => {

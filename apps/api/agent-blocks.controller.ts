@@ -6,8 +6,11 @@ import { type AgentChange, ChangeAgent } from '#commands/change-agent.js'
 import { echo } from '#domain/errors.js'
 import type { Database } from '#postgres/database.js'
 import { agentById } from '#read-models/agents.js'
-import { blockOfAgent, listBlocksOfAgent } from '#read-models/attachments.js'
-import type { BlockView } from '#read-models/blocks.js'
+import {
+  type AttachedBlockView,
+  blockOfAgent,
+  listBlocksOfAgent,
+} from '#read-models/attachments.js'
 import type { Reads } from '#read-models/reads.js'
 import { agentState } from './agent-states.js'
 import { changedBlock } from './block-change.js'
@@ -23,7 +26,13 @@ import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import { renderDryRun } from './wire/block-edit-wire.js'
-import { type BlockPatchBody, blockPatch, blockSettings, renderBlock } from './wire/block-wire.js'
+import {
+  type BlockPatchBody,
+  blockPatch,
+  blockSettings,
+  renderAttachedBlock,
+  renderBlock,
+} from './wire/block-wire.js'
 
 const RIGHTS = ['read', 'insert', 'edit'] as const
 const REST = { passthrough: true } as const
@@ -49,7 +58,9 @@ export class AgentBlocksController {
     const page = query.page({ limit: 100, order: 'desc', cursor: 'block' })
     query.choice('order_by', ['created_at'])
     await this.existing(agentId)
-    return pageRows(await listBlocksOfAgent(this.reads, TENANT, agentId, page)).map(renderBlock)
+    return pageRows(await listBlocksOfAgent(this.reads, TENANT, agentId, page)).map(
+      renderAttachedBlock,
+    )
   }
 
   /** With `right` also for a block that is attached already: its right becomes that one. */
@@ -83,7 +94,7 @@ export class AgentBlocksController {
     @Res(REST) reply: FastifyReply,
   ) {
     const block = await this.labelled(agentId, label)
-    return readTagged(request, reply, block.version, renderBlock(block))
+    return readTagged(request, reply, block.version, renderAttachedBlock(block))
   }
 
   @Patch(':label')
@@ -118,7 +129,7 @@ export class AgentBlocksController {
     existingAgent(await agentById(this.reads, TENANT, agentId), agentId)
   }
 
-  private async labelled(agentId: string, label: string): Promise<BlockView> {
+  private async labelled(agentId: string, label: string): Promise<AttachedBlockView> {
     const block = await blockOfAgent(this.reads, TENANT, agentId, label)
     if (block) return block
     await this.existing(agentId)

@@ -12,7 +12,7 @@ import { FEED_HINT_MS, FEED_HINTS, Feed } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { HintListener, Hints } from '#postgres/hint.js'
+import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
@@ -101,11 +101,11 @@ export async function openApi(
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
   })
-  const feedHints = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
+  const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feed.wake()
-    feedHints.send('grown')
+    feedHint.send()
   })
   await app.listen(config.port, config.host)
   const server = app.getHttpServer()

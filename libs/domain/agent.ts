@@ -20,6 +20,8 @@ export interface AgentSettings {
   /** Tokens. */
   readonly context_window_limit: number
   readonly message_buffer_autoclear: boolean
+  /** A running turn is told at each step what others changed in its blocks. */
+  readonly memory_updates: boolean
   readonly model_settings: Readonly<Record<string, unknown>>
   readonly tool_rules: readonly Readonly<Record<string, unknown>>[]
   readonly embedding: string | null
@@ -103,6 +105,7 @@ const BLANK: AgentSettings = {
   project_id: null,
   context_window_limit: 128_000,
   message_buffer_autoclear: false,
+  memory_updates: true,
   model_settings: {},
   tool_rules: [],
   embedding: null,
@@ -130,7 +133,7 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
     case 'AgentCreated':
       return {
         ...state,
-        settings: event.payload,
+        settings: { ...BLANK, ...event.payload },
         createdAt: event.recordedAt,
         createdBy: event.actor,
       }

@@ -78,7 +78,7 @@ describe('what a block remembers', () => {
         expect(reaches(memory, born)).toBe(all.length <= 2 * REMEMBERED_MIN)
         expectTold(memory, story)
       }),
-      { numRuns: 50 },
+      { numRuns: 10 },
     )
   })
 
@@ -152,7 +152,7 @@ describe('a block made to look further back', () => {
           Math.min(whole.changes.length, REMEMBERED_MIN),
         )
       }),
-      { numRuns: 50 },
+      { numRuns: 10 },
     )
   })
 

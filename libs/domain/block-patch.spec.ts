@@ -109,7 +109,7 @@ describe('a patch', () => {
       code: 'replace_ambiguous',
       detail:
         'Patch failed: the hunk at line 1 of the patch matched multiple places. Give it more lines of context.',
-      facts: { block_id: 'block-1', hunk: 'two', patch_line: 1, match_count: 2 },
+      facts: { block_id: 'block-1', hunk: 'two', patch_line: 1, match_count: 2, lines: [1, 2] },
       atVersion: 1,
     })
     expect(code(created('a'), applyPatch('no hunk'))).toBe('invalid_argument')

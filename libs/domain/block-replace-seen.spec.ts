@@ -59,6 +59,7 @@ describe.each(policies)('with the policy %s', (policy) => {
         places: 1,
         line: 3,
         unseen: [2, 3],
+        lost_at: { version: 2, actor: gone.memory.newest?.change.actor, type: 'TextReplaced' },
       })
       expect(edited(again, replace('red', 'blue'), writer).value).toBe('green\nb\nblue')
     } else {

@@ -66,6 +66,12 @@ export type StopReason =
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
+/** News of the blocks a model was shown: the words, and the versions they reach up to. */
+export interface MemoryDelta {
+  readonly text: string
+  readonly versions: Seen
+}
+
 export type TurnEvent =
   | {
       readonly type: 'TurnQueued'
@@ -99,6 +105,8 @@ export type TurnEvent =
         /** The agent's version the prompt was compiled from; the same through the turn. */
         readonly agent_version: number
         readonly history: HistoryWindow
+        /** What others have changed in the blocks shown, told behind everything sent before. */
+        readonly delta?: MemoryDelta
         readonly context_hash: string
         readonly request_hash: string
       }
@@ -169,11 +177,15 @@ export interface ToolReturn {
   /** The code of a refusal. */
   readonly code?: string
   /** The block and version the call was judged at. */
-  readonly block?: {
-    readonly block_id: string
-    readonly version: number
-    readonly changed: boolean
-  }
+  readonly block?: JudgedBlock
+  /** The same, where one call changed several blocks in its commit. */
+  readonly blocks?: readonly JudgedBlock[]
   /** Versions the model now knows in full, because this return told it everything up to them. */
   readonly seen?: Seen
+}
+
+export interface JudgedBlock {
+  readonly block_id: string
+  readonly version: number
+  readonly changed: boolean
 }

@@ -37,6 +37,7 @@ const STEP = {
   seen: { 'block-1': 3 },
   agentVersion: 1,
   history: { omitted: 0, from_message_id: null },
+  delta: null,
   contextHash: 'context 1',
   requestedAt: '10:01',
   respondedAt: null,

@@ -2,6 +2,7 @@ import type { Foldable } from './event.js'
 import type {
   HistoryWindow,
   InputMessage,
+  MemoryDelta,
   ModelReply,
   Seen,
   StopReason,
@@ -24,6 +25,7 @@ export interface StepState {
   readonly seen: Seen
   readonly agentVersion: number
   readonly history: HistoryWindow
+  readonly delta: MemoryDelta | null
   readonly contextHash: string
   readonly requestedAt: string
   readonly respondedAt: string | null
@@ -203,6 +205,7 @@ function requested(event: Foldable<Extract<TurnEvent, { type: 'ModelRequested' }
     seen,
     agent_version: agentVersion,
     history,
+    delta = null,
     context_hash: contextHash,
   } = event.payload
   return {
@@ -211,6 +214,7 @@ function requested(event: Foldable<Extract<TurnEvent, { type: 'ModelRequested' }
     seen,
     agentVersion,
     history,
+    delta,
     contextHash,
     requestedAt: event.recordedAt,
     respondedAt: null,

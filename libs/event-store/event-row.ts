@@ -70,9 +70,11 @@ export function readRow(row: string): StoredEvent {
 
 /** Fields of a row one after another: each a length, -1 for null, and so many bytes. */
 export class RowFields {
-  private at = FIELD_COUNT_BYTES
-
-  constructor(private readonly row: string) {}
+  /** @param at where the first of them begins. */
+  constructor(
+    private readonly row: string,
+    public at = FIELD_COUNT_BYTES,
+  ) {}
 
   bytes(): string | null {
     const length = this.#int()
@@ -156,7 +158,7 @@ const days = new DayText()
 let second = { at: Number.NaN, text: '' }
 
 /** @param milliseconds since 1970. */
-function isoTime(milliseconds: number): string {
+export function isoTime(milliseconds: number): string {
   const at = Math.floor(milliseconds / 1_000)
   if (at !== second.at) second = { at, text: secondText(at) }
   const rest = milliseconds - at * 1_000

@@ -1,5 +1,5 @@
 import type { DayText } from './event-row.js'
-import { latin1Buffer } from './hash-input.js'
+import { stringBuffer } from './hash-input.js'
 
 /** More than any header of ours takes; of a longer one there is no view. */
 const BYTES_MAX = 4_096
@@ -15,7 +15,7 @@ const DAY_SECONDS = 86_400
  * call into the runtime would take longer than copying them.
  */
 export class HeaderBytes {
-  readonly #buffer = latin1Buffer(BYTES_MAX)
+  readonly #buffer = stringBuffer(BYTES_MAX)
   readonly #views: Uint8Array[] = []
   #length = 0
 

@@ -1,7 +1,13 @@
 import { sql } from 'kysely'
+import type { Right } from '#domain/block-events.js'
 import { type BlockQueryRow, type BlockView, blockRows, blockViews } from './blocks.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
 import type { Reads } from './reads.js'
+
+/** A block as one agent has it. */
+export interface AttachedBlockView extends BlockView {
+  readonly right: Right
+}
 
 /** The blocks of each agent in the order of attachment, which is that of the prompt. */
 export async function blocksOfAgents(
@@ -29,7 +35,7 @@ export function listBlocksOfAgent(
   tenantId: string,
   agentId: string,
   page: PageRequest,
-): Promise<Listed<BlockView>> {
+): Promise<Listed<AttachedBlockView>> {
   return readPage(
     page,
     [sql.ref('a.place')],
@@ -41,7 +47,7 @@ export function listBlocksOfAgent(
         .orderBy(orderBy)
         .limit(limit)
         .execute()
-      return blockViews(reads, tenantId, rows)
+      return attachedViews(reads, tenantId, rows)
     },
   )
 }
@@ -52,13 +58,22 @@ export async function blockOfAgent(
   tenantId: string,
   agentId: string,
   label: string,
-): Promise<BlockView | null> {
+): Promise<AttachedBlockView | null> {
   const rows = await attachedRows(reads, tenantId)
     .where('a.agent_id', '=', agentId)
     .where('a.label', '=', label)
     .execute()
-  const [block] = await blockViews(reads, tenantId, rows)
+  const [block] = await attachedViews(reads, tenantId, rows)
   return block ?? null
+}
+
+async function attachedViews(
+  reads: Reads,
+  tenantId: string,
+  rows: readonly (BlockQueryRow & { readonly access_right: Right })[],
+): Promise<AttachedBlockView[]> {
+  const views = await blockViews(reads, tenantId, rows)
+  return views.map((view, i) => ({ ...view, right: rows[i]?.access_right as Right }))
 }
 
 function attachedRows(reads: Reads, tenantId: string) {
@@ -66,7 +81,7 @@ function attachedRows(reads: Reads, tenantId: string) {
     .innerJoin('attachments as a', (join) =>
       join.onRef('a.tenant_id', '=', 'b.tenant_id').onRef('a.block_id', '=', 'b.block_id'),
     )
-    .select('a.agent_id')
+    .select(['a.agent_id', 'a.access_right'])
 }
 
 /** The place is the agent's version at the attachment: no two blocks of an agent share one. */

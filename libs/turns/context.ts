@@ -1,5 +1,5 @@
 import type { StepState } from '#domain/turn.js'
-import type { InputMessage, ToolCall } from '#domain/turn-events.js'
+import type { InputMessage, MemoryDelta, ToolCall } from '#domain/turn-events.js'
 import type { MessageContent } from '#postgres/tables.js'
 import type { ModelMessage, ModelTool } from './ports.js'
 
@@ -23,17 +23,33 @@ export interface CompiledPrompt {
   readonly tools: readonly ModelTool[]
 }
 
-/** The messages of a model request: the prompt, then the turn's finished steps. */
-export function modelMessages(prompt: CompiledPrompt, steps: readonly StepState[]): ModelMessage[] {
+/**
+ * The messages of a model request: the prompt, then the turn's finished steps, then what others have
+ * changed meanwhile. Nothing that was sent before is ever sent differently: providers cache it.
+ */
+export function modelMessages(
+  prompt: CompiledPrompt,
+  steps: readonly StepState[],
+  delta: MemoryDelta | null = null,
+): ModelMessage[] {
   return [
     { role: 'system', content: prompt.system },
     ...pastMessages(prompt.history),
     ...prompt.input.map(inputMessage),
     ...steps.flatMap(stepMessages),
+    ...news(delta),
   ]
 }
 
-function stepMessages({ reply, calls }: StepState): ModelMessage[] {
+function news(delta: MemoryDelta | null): ModelMessage[] {
+  return delta ? [{ role: 'user', content: delta.text }] : []
+}
+
+function stepMessages({ delta, reply, calls }: StepState): ModelMessage[] {
+  return [...news(delta), ...answered({ reply, calls })]
+}
+
+function answered({ reply, calls }: Pick<StepState, 'reply' | 'calls'>): ModelMessage[] {
   if (!reply) return []
   const resultOf = (id: string) =>
     calls.find((call) => call.tool_call_id === id)?.returned?.result ?? null

@@ -24,7 +24,7 @@ async function turnState(runId: string): Promise<TurnState> {
 function begun(turn: TurnState, first: ReturnType<typeof requested>): TurnState {
   const step = {
     ...{ step: 1, model: first.model, seen: first.seen, agentVersion: first.agent_version },
-    ...{ history: first.history, contextHash: first.context_hash, requestedAt: '' },
+    ...{ history: first.history, delta: null, contextHash: first.context_hash, requestedAt: '' },
     ...{ respondedAt: null, reply: null, usage: null, retries: 0, notBefore: null, calls: [] },
   }
   return { ...turn, steps: [step] }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { AgentState } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
 import type { StepState, TurnState } from '#domain/turn.js'
-import type { HistoryWindow, Seen } from '#domain/turn-events.js'
+import type { HistoryWindow, MemoryDelta, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
 import { foldStream, foldStreams, type Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
@@ -143,8 +143,12 @@ function toModelTool(row: {
   }
 }
 
-/** The request of a step: the compiled prompt and the finished steps before it. */
-export function modelRequest(context: TurnContext, steps: readonly StepState[]): ModelRequest {
+/** The request of a step: the compiled prompt, the finished steps before it, and what others changed since. */
+export function modelRequest(
+  context: TurnContext,
+  steps: readonly StepState[],
+  delta: MemoryDelta | null = null,
+): ModelRequest {
   const settings = context.agent.settings.model_settings as {
     max_output_tokens?: unknown
     temperature?: unknown
@@ -152,7 +156,7 @@ export function modelRequest(context: TurnContext, steps: readonly StepState[]):
   }
   return {
     model: context.model,
-    messages: modelMessages(context.prompt, steps),
+    messages: modelMessages(context.prompt, steps, delta),
     tools: context.prompt.tools,
     ...(typeof settings.max_output_tokens === 'number'
       ? { maxOutputTokens: settings.max_output_tokens }
@@ -171,8 +175,9 @@ export function requested(
   step: number,
   seen: Seen,
   steps: readonly StepState[],
+  delta: MemoryDelta | null = null,
 ): RequestedPayload {
-  const request = modelRequest(context, steps)
+  const request = modelRequest(context, steps, delta)
   const hash = (value: unknown): string =>
     createHmac('sha256', sources.key).update(JSON.stringify(value)).digest('hex')
   return {
@@ -181,6 +186,7 @@ export function requested(
     seen,
     agent_version: context.agent.version,
     history: context.history,
+    ...(delta ? { delta } : {}),
     context_hash: hash(request.messages),
     request_hash: hash(request),
   }

@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Actor } from '#domain/actor.js'
 import type { AgentState } from '#domain/agent.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import { foldStream } from '#event-store/stream-reader.js'
+import { derivedId } from '#read-models/derived-id.js'
 import { PARALLEL_TOOLS, terminalTools } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
+import { memoryDelta, toldVersions } from './memory-delta.js'
+import { movedBlocks } from './moved-blocks.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
 import { PAUSE_MS_MAX, PAUSE_MS_MIN, pauseBeforeRetry } from './retry.js'
 import { prepareCall } from './tool-call.js'
@@ -147,7 +151,7 @@ class TurnRun {
     const asked = Date.now()
     let response: ModelResponse
     try {
-      const request = modelRequest(context, this.#before(step))
+      const request = modelRequest(context, this.#before(step), step.delta)
       response = await this.options.model.respond(request, this.signal)
     } catch (error) {
       if (this.signal.aborted || !(error instanceof ModelFailure)) throw error
@@ -207,8 +211,12 @@ class TurnRun {
     const { reads, db, search } = this.options
     const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
     const { signal } = this
-    const sources = { db, search, tenantId, agentId, now: new Date(), signal }
+    const newBlockId = (n: number) =>
+      derivedId('block', tenantId, this.journal.runId, step.step, call.index, n)
+    const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
+    const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
     const { edits, describe } = await prepareCall(call, agent, sources)
+    const moved = agent.settings.memory_updates ? await this.#moved(step) : []
     if (signal.aborted) throw new Stopped()
     const before = this.#before(step)
     const tool = {
@@ -220,13 +228,24 @@ class TurnRun {
       edits: edits.map((edit) => ({ ...edit, baseVersion: step.seen[edit.blockId] ?? null })),
       describe,
       terminal: terminalTools(agent.settings.agent_type),
-      request: (next: number, seen: StepState['seen'], withReturn: StepState) =>
-        requested(this.options, context, next, seen, [...before, withReturn]),
+      request: (next: number, seen: StepState['seen'], withReturn: StepState) => {
+        const steps = [...before, withReturn]
+        const news = memoryDelta(moved, seen, steps, actor, this.journal.runId)
+        return requested(this.options, context, next, news.seen, steps, news.delta)
+      },
     }
-    const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
     const called = JSON.stringify([call.name, call.arguments])
     const fingerprint = createHash('sha256').update(called).digest()
     await this.journal.commitTool(tool, { actor, fingerprint }, 'returned')
+  }
+
+  /** Read just before the commit that asks the model again: what comes later is told at the next step. */
+  #moved(step: StepState): Promise<BlockState[]> {
+    const told = toldVersions([...this.#before(step), step])
+    const known = Object.entries(step.seen).map(
+      ([id, version]) => [id, Math.max(version, told[id] ?? 0)] as const,
+    )
+    return movedBlocks(this.options.reads, this.claim.tenantId, Object.fromEntries(known))
   }
 
   #before(step: StepState): StepState[] {

@@ -69,6 +69,7 @@ describe("an agent's state", () => {
       project_id: null,
       context_window_limit: 128_000,
       message_buffer_autoclear: false,
+      memory_updates: true,
       model_settings: {},
       tool_rules: [],
       embedding: null,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { NewBlockSettings } from '#domain/block.js'
 import type { SettingsPatch } from '#domain/block-events.js'
+import type { AttachedBlockView } from '#read-models/attachments.js'
 import type { BlockView } from '#read-models/blocks.js'
 import type { HistoryEntry, HistoryPage } from '#read-models/history.js'
 import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'
@@ -118,6 +119,11 @@ export function renderBlock(block: BlockView) {
     created_at: wireTime(block.createdAt),
     updated_at: wireTime(block.updatedAt),
   }
+}
+
+/** The same, with what the agent may do with it. */
+export function renderAttachedBlock(block: AttachedBlockView) {
+  return { ...renderBlock(block), right: block.right }
 }
 
 /** History as a native list: the cursor is the version of the last entry. */
