@@ -24,10 +24,9 @@ import { blockAfter, changeBlock } from './block-change.js'
 import { newId } from './http/command-identity.js'
 import { readTagged, tagged } from './http/entity-tag.js'
 import { pathId } from './http/path-id.js'
-import { Problem } from './http/problem.js'
 import { asQuery, type QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
-import { blockNotFound, existingBlock } from './missing.js'
+import { blockNotFound, existingBlock, notReached } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
@@ -153,9 +152,6 @@ export class BlocksController {
     const at = version > 0 ? await blockAtVersion(pool, TENANT, id, version) : null
     if (!at) throw blockNotFound(id)
     if ('block' in at) return at.block
-    throw new Problem('version_from_future', `Block ${id} is at version ${at.head}`, {
-      facts: { block_id: id, at_version: at.head, requested: version },
-      hint: `Ask for a version from 1 to ${at.head}.`,
-    })
+    throw notReached(id, at.head, version)
   }
 }

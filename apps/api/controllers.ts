@@ -3,12 +3,14 @@ import { AgentToolsController } from './agent-tools.controller.js'
 import { AgentsController } from './agents.controller.js'
 import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
+import { BlockHistoryController } from './block-history.controller.js'
 import { BlocksController } from './blocks.controller.js'
 import { ErrorPagesController } from './error-pages.controller.js'
 import { EventsController } from './events.controller.js'
 import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
+import { RunContextController } from './run-context.controller.js'
 import { RunsController } from './runs.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
@@ -20,6 +22,7 @@ export const CONTROLLERS = [
   AuditController,
   BlocksController,
   BlockEditsController,
+  BlockHistoryController,
   AgentsController,
   AgentBlocksController,
   AgentToolsController,
@@ -27,6 +30,7 @@ export const CONTROLLERS = [
   MessagesController,
   TurnsController,
   RunsController,
+  RunContextController,
   StepsController,
   ToolsController,
   ModelsController,

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { BlockSettings } from '#domain/block-events.js'
 import type { BlockView } from '#read-models/blocks.js'
-import type { HistoryEntry, HistoryPage } from '#read-models/history.js'
 import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'
 import { present } from './present.js'
 import { wireTime } from './time-wire.js'
@@ -130,19 +129,4 @@ export function renderBlock(block: BlockView) {
     created_at: wireTime(block.createdAt),
     updated_at: wireTime(block.updatedAt),
   }
-}
-
-/** History as a native list: the cursor is the version of the last entry. */
-export function renderHistory({ entries, hasMore }: HistoryPage) {
-  const last = entries.at(-1)
-  return {
-    object: 'list',
-    data: entries.map(renderEntry),
-    has_more: hasMore,
-    next_cursor: hasMore && last ? String(last.version) : null,
-  }
-}
-
-function renderEntry(entry: HistoryEntry) {
-  return { ...entry, at: wireTime(new Date(entry.at)) }
 }
