@@ -82,9 +82,7 @@ describe('the same through a tool call', () => {
     const path = `/v1/agents/${agent.id}/tools/memory_${word}/run`
     const answer = await rest('POST', path, { args: { label: 'notes', ...args } })
     if (after === undefined) {
-      const said = expect.stringMatching(
-        `^rejected ${row.code} memory_${word} block=notes version=2`,
-      )
+      const said = expect.stringMatching(`^rejected ${row.code} block=notes version=2`)
       expect(answer).toMatchObject({ status: 200, body: { status: 'error', func_return: said } })
       expect(await read(id)).toEqual({ value, version: 2 })
       return
@@ -105,7 +103,8 @@ describe('the same through a tool call', () => {
   ])('%i %s is refused before anything is looked up', async (_row, _input, tool, args, what) => {
     const agent = await makeAgent(rest, [], { tools: ['web_search'] })
     const answer = await rest('POST', `/v1/agents/${agent.id}/tools/${tool}/run`, { args })
-    const func_return = `The arguments of ${tool} contain ${what}. Next: call it again without it.`
+    const code = what === HALF ? 'lone_surrogate' : 'nul_not_allowed'
+    const func_return = `rejected ${code}. The arguments of ${tool} contain ${what}. Nothing was changed.\nNext: call it again without it.`
     expect(answer).toMatchObject({ status: 200, body: { status: 'error', func_return } })
   })
 })

@@ -63,6 +63,25 @@ describe('GET /blame', () => {
     expect(then.data.map((span) => span.version)).toEqual([1, 2])
   })
 
+  it('gives words that an undo or a restore brings back to whoever wrote them first', async () => {
+    const { id } = await makeBlock(rest, { value: 'one two' })
+    await edit(id, 'replace', { old_string: 'one ', new_string: '' })
+    await edit(id, 'undo', { version: 2 })
+    await edit(id, 'rethink', { new_memory: 'all new' })
+    await edit(id, 'restore', { version: 3 })
+    const told = async (version: number) =>
+      (
+        await get<List<Span & { restored_by: number | null }>>(id, `blame?at_version=${version}`)
+      ).body.data.map(({ text, version: by, restored_by }) => [text, by, restored_by])
+    expect(await told(3)).toEqual([
+      ['one ', 1, 3],
+      ['two', 1, null],
+    ])
+    const restored = await told(5)
+    expect(restored.map(([text]) => text).join('')).toBe('one two')
+    expect(new Set(restored.map(([, by]) => by))).toEqual(new Set([1]))
+  })
+
   it('is paged by place: every page is of one version, whatever is written meanwhile', async () => {
     const { id } = await makeBlock(rest, { value: 'a😀' })
     for (const text of ['b', 'c', 'd']) await edit(id, 'insert', { new_string: text })

@@ -84,7 +84,9 @@ describe('turns that overlap', () => {
     const refused = returns.filter((text) => text.startsWith('rejected replace_no_match'))
     expect(refused).toHaveLength(1)
     expect(refused[0]).toMatch(/Nothing was changed/)
-    expect(refused[0]).toMatch(/You had seen v3\. Since then: v4 agent[12] replaced text/)
+    expect(refused[0]).toMatch(
+      /You had seen v3\. Since then: v4 agent[12] replaced line 1: "draft" -> "(FINAL|in review)"/,
+    )
     expect(refused[0]).toContain(`--- current text (v4) ---\n${value}`)
   })
 

@@ -172,3 +172,118 @@ describe('calls without end', () => {
     expect(await stage.run(runOf(answer))).toMatchObject({ status: 'completed' })
   })
 })
+
+describe('the tools that keep blocks', () => {
+  const memory = (args: object) => ({ name: 'memory', arguments: args })
+
+  it('make, fill, rename and put aside a block in one turn; the block and its history stay', async () => {
+    const agent = await stage.agent([await stage.block('a')], ['memory'])
+    stage.model.script([
+      {
+        toolCalls: [
+          memory({ command: 'create', path: '/memories/todo', description: 'Open tasks' }),
+        ],
+      },
+      { toolCalls: [memory({ command: 'insert', path: '/memories/todo', insert_text: 'milk' })] },
+      { toolCalls: [memory({ command: 'rename', old_path: 'todo', new_path: 'shopping' })] },
+      { toolCalls: [memory({ command: 'delete', path: '/memories/shopping' })] },
+      { text: 'done' },
+    ])
+    const runId = runOf(await stage.send(agent, 'go'))
+    stage.model.assertConsumed()
+    const returns = await stage.events(runId, /^ToolReturned$/)
+    expect(returns.map(({ payload }) => payload.result)).toEqual([
+      'applied memory block=todo version=2: created with 0 characters and attached to you.',
+      'applied memory block=todo version=3: 1 line added at the end (line 1).',
+      'applied memory block=shopping version=4: renamed from todo to shopping, for every agent that has it.',
+      'applied memory block=shopping version=5: detached from you; the block, its text and its history stay.',
+    ])
+    const { block_id } = returns[0]?.payload.block ?? {}
+    const events = await stage.events(block_id)
+    expect(events.map(({ type, command_id }) => [type, command_id])).toEqual([
+      ['BlockCreated', `${runId}/1/0`],
+      ['AgentAttached', `${runId}/1/0`],
+      ['TextInserted', `${runId}/2/0`],
+      ['BlockConfigured', `${runId}/3/0`],
+      ['AgentDetached', `${runId}/4/0`],
+    ])
+    const { body } = await stage.rest('GET', `/v1/blocks/${block_id}`)
+    expect(body).toMatchObject({ label: 'shopping', value: 'milk', description: 'Open tasks' })
+    const held = await stage.rest<{ label: string }[]>(
+      'GET',
+      `/v1/agents/${agent}/core-memory/blocks`,
+    )
+    expect(held.body.map(({ label }) => label)).toEqual(['notes'])
+  })
+
+  it('change two blocks or none: a patch that fails in the second leaves the first untouched', async () => {
+    const first = await stage.block('one')
+    const agent = await stage.agent([first], ['memory', 'memory_apply_patch'])
+    const patch = (last: string) =>
+      `*** Update Block: notes\n-one\n+ONE\n*** Update Block: second\n-${last}\n+TWO`
+    const patching = (last: string) => ({
+      toolCalls: [
+        { name: 'memory_apply_patch', arguments: { label: 'notes', patch: patch(last) } },
+      ],
+    })
+    const create = { command: 'create', path: 'second', description: 'd', file_text: 'two' }
+    stage.model.script([
+      { toolCalls: [memory(create)] },
+      patching('three'),
+      patching('two'),
+      { text: 'done' },
+    ])
+    const runId = runOf(await stage.send(agent, 'go'))
+    stage.model.assertConsumed()
+    const [made, refused, applied] = await stage.events(runId, /^ToolReturned$/)
+    expect(refused?.payload).toMatchObject({ status: 'error', code: 'replace_no_match' })
+    expect(refused?.payload.result).toContain('Nothing was changed, in any block.')
+    const second = made?.payload.block.block_id
+    expect(applied?.payload.blocks).toEqual([
+      { block_id: first.id, version: 3, changed: true },
+      { block_id: second, version: 3, changed: true },
+    ])
+    const edits = [
+      ...(await stage.events(first.id, /^Text/)),
+      ...(await stage.events(second, /^Text/)),
+    ]
+    expect(edits.map(({ command_id }) => command_id)).toEqual([`${runId}/3/0`, `${runId}/3/0`])
+  })
+
+  it.each([
+    ['create', { command: 'create', path: 'new', description: 'd' }],
+    ['rename', { command: 'rename', old_path: 'notes', new_path: 'journal' }],
+    ['delete', { command: 'delete', path: 'notes' }],
+  ])('%s outside a turn is done once, and a retry is told the same', async (_command, args) => {
+    const block = await stage.block('a')
+    const agent = await stage.agent([block], ['memory'])
+    const path = `/v1/agents/${agent}/tools/memory/run`
+    const key = { 'idempotency-key': `once-${agent}` }
+    const once = await stage.rest('POST', path, { args }, key)
+    expect(once.body).toMatchObject({ status: 'success' })
+    const events = (await stage.events(agent)).length
+    const again = await stage.rest('POST', path, { args }, key)
+    expect(again.body).toEqual(once.body)
+    expect(again.headers).toMatchObject({ 'idempotent-replayed': 'true' })
+    expect(await stage.events(agent)).toHaveLength(events)
+  })
+})
+
+it.each([
+  [
+    'memgpt_agent',
+    [
+      'send_message',
+      'conversation_search',
+      'core_memory_append',
+      'core_memory_replace',
+      'memory',
+      'memory_apply_patch',
+    ],
+  ],
+  ['letta_v1_agent', ['conversation_search', 'memory_insert', 'memory_replace']],
+])('a new %s has the memory tools of its type', async (agent_type, names) => {
+  const { id } = await makeAgent(stage.rest, [], { agent_type, tools: [] })
+  const { body } = await stage.rest<{ name: string }[]>('GET', `/v1/agents/${id}/tools`)
+  expect(body.map(({ name }) => name).sort()).toEqual([...names].sort())
+})

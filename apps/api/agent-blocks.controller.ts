@@ -10,9 +10,9 @@ import { blockOfAgent, listBlocksOfAgent } from '#read-models/attachments.js'
 import type { BlockView } from '#read-models/blocks.js'
 import type { Reads } from '#read-models/reads.js'
 import { agentState } from './agent-states.js'
-import { blockAfter, changeBlock } from './block-change.js'
-import { commandMetadata, settled } from './http/command-identity.js'
-import { readTagged, tagged } from './http/entity-tag.js'
+import { changedBlock } from './block-change.js'
+import { accepted, commandMetadata, isDryRun } from './http/command-identity.js'
+import { readTagged } from './http/entity-tag.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, type QueryReader } from './http/query.js'
@@ -22,6 +22,7 @@ import { existingAgent } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
+import { renderDryRun } from './wire/block-edit-wire.js'
 import { type BlockPatchBody, blockPatch, blockSettings, renderBlock } from './wire/block-wire.js'
 
 const RIGHTS = ['read', 'insert', 'edit'] as const
@@ -30,10 +31,10 @@ const REST = { passthrough: true } as const
 /** An agent's blocks by label, and which blocks it has. */
 @Controller('v1/agents/:agent_id/core-memory/blocks')
 export class AgentBlocksController {
-  private readonly reads: Reads
+  readonly reads: Reads
 
   constructor(
-    private readonly bus: CommandBus,
+    readonly bus: CommandBus,
     @Inject(DATABASE) db: Database,
     @Inject(POOL) pool: Pool,
   ) {
@@ -95,10 +96,10 @@ export class AgentBlocksController {
   ) {
     const { id } = await this.labelled(agentId, label)
     const change = { type: 'PatchBlock', value: body.value, settings: blockSettings(body) } as const
-    const seen = body.base_version ?? null
-    const changed = await changeBlock(this.bus, { request, reply }, id, change, seen)
+    const edit = { change, baseVersion: body.base_version ?? null }
+    const answer = await changedBlock(this, { request, reply }, id, edit, renderBlock)
     if (body.label !== undefined) warned(reply, await agentState(this.reads, agentId))
-    return tagged(reply, changed.version, renderBlock(await blockAfter(this.reads, changed)))
+    return answer
   }
 
   private async change(
@@ -108,7 +109,8 @@ export class AgentBlocksController {
     change: Extract<AgentChange, { type: 'AttachBlock' | 'DetachBlock' }>,
   ) {
     const command = new ChangeAgent(agentId, change, commandMetadata(request))
-    settled(await this.bus.execute(command), reply)
+    const { value, events } = accepted(await this.bus.execute(command), reply)
+    if (isDryRun(request)) return renderDryRun(value, events)
     return warned(reply, await agentState(this.reads, agentId))
   }
 

@@ -12,12 +12,12 @@ import { FEED_HINT_MS, FEED_HINTS, Feed } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { HintListener, Hints } from '#postgres/hint.js'
+import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
-import { EVENT_STREAM_LIMITS, type EventStreamLimits } from './events.controller.js'
+import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
 import { createServer } from './http/server.js'
 import { TENANT } from './tenant.js'
 import {
@@ -54,7 +54,8 @@ export interface ApiOptions {
 @Module({})
 class ApiModule {
   static with(values: Map<symbol, unknown>, commands: DynamicModule): DynamicModule {
-    const providers = [...values].map(([provide, useValue]) => ({ provide, useValue }))
+    const given = [...values].map(([provide, useValue]) => ({ provide, useValue }))
+    const providers = [...given, FeedStreams]
     return { module: ApiModule, imports: [commands], controllers: CONTROLLERS, providers }
   }
 }
@@ -100,11 +101,11 @@ export async function openApi(
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
   })
-  const feedHints = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
+  const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feed.wake()
-    feedHints.send('grown')
+    feedHint.send()
   })
   await app.listen(config.port, config.host)
   const server = app.getHttpServer()

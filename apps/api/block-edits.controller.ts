@@ -5,32 +5,35 @@ import type { Pool } from 'pg'
 import type { BlockCommand } from '#domain/block-events.js'
 import type { Database } from '#postgres/database.js'
 import type { Reads } from '#read-models/reads.js'
-import { blockAfter, changeBlock, type Exchange } from './block-change.js'
-import { tagged } from './http/entity-tag.js'
+import { changedBlock, type Exchange, restoration } from './block-change.js'
 import { pathId } from './http/path-id.js'
+import { QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
 import { DATABASE, POOL } from './tokens.js'
 import {
   type Insertion,
+  insertCommand,
   insertion,
   type Replacement,
+  type Reversal,
   type Rewrite,
-  renderBlock,
+  replaceCommand,
   replacement,
+  rethinkCommand,
+  reversal,
   rewrite,
-} from './wire/block-wire.js'
+} from './wire/block-edit-wire.js'
+import { renderBlock } from './wire/block-wire.js'
 
 const REST = { passthrough: true } as const
-/** The line that stands for the end of the text. */
-const END = -1
 
-/** The three words over REST. */
+/** The three words over REST, and what takes them back. */
 @Controller('v1/blocks/:block_id')
 export class BlockEditsController {
-  private readonly reads: Reads
+  readonly reads: Reads
 
   constructor(
-    private readonly bus: CommandBus,
+    readonly bus: CommandBus,
     @Inject(DATABASE) db: Database,
     @Inject(POOL) pool: Pool,
   ) {
@@ -44,10 +47,7 @@ export class BlockEditsController {
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ) {
-    const line = body.insert_line ?? END
-    const place = line === END ? ({ at: 'end' } as const) : ({ at: 'line', line } as const)
-    const edit = { type: 'InsertText', text: body.new_string, place, numbered: true } as const
-    return this.edit({ request, reply }, id, edit, body.base_version)
+    return this.edit({ request, reply }, id, insertCommand(body), body)
   }
 
   @Post('replace')
@@ -57,14 +57,7 @@ export class BlockEditsController {
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ) {
-    const edit = {
-      type: 'ReplaceText',
-      old: body.old_string,
-      new: body.new_string,
-      all: body.all ?? false,
-      numbered: true,
-    } as const
-    return this.edit({ request, reply }, id, edit, body.base_version)
+    return this.edit({ request, reply }, id, replaceCommand(body), body)
   }
 
   @Post('rethink')
@@ -74,19 +67,43 @@ export class BlockEditsController {
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ) {
-    const edit = { type: 'RethinkBlock', text: body.new_memory, numbered: true } as const
-    return this.edit({ request, reply }, id, edit, body.base_version)
+    return this.edit({ request, reply }, id, rethinkCommand(body), body)
   }
 
-  private async edit(
+  /** Takes back one edit and keeps the later ones. */
+  @Post('undo')
+  undo(
+    @Param('block_id', pathId('block')) id: string,
+    @Body(zodBody(reversal)) body: Reversal,
+    @Req() request: FastifyRequest,
+    @Res(REST) reply: FastifyReply,
+  ) {
+    const command = { type: 'RevertEdit', version: body.version } as const
+    return this.edit({ request, reply }, id, command, body)
+  }
+
+  /** Goes back to the text of a version, as a new version. */
+  @Post('restore')
+  async restore(
+    @Param('block_id', pathId('block')) id: string,
+    @Body(zodBody(reversal)) body: Reversal,
+    @Req() request: FastifyRequest,
+    @Res(REST) reply: FastifyReply,
+  ) {
+    const command = await restoration(this.reads, id, body.version)
+    return this.edit({ request, reply }, id, command, body)
+  }
+
+  private edit(
     exchange: Exchange,
     id: string,
-    edit: BlockCommand,
-    baseVersion: number | undefined,
+    change: BlockCommand,
+    body: { readonly base_version?: number | undefined },
   ) {
-    const changed = await changeBlock(this.bus, exchange, id, edit, baseVersion ?? null)
-    const block = renderBlock(await blockAfter(this.reads, changed))
-    const { version, changed: isChanged, receipt } = changed
-    return tagged(exchange.reply, version, { block, version, changed: isChanged, receipt })
+    new QueryReader(exchange.request.query).only('dry_run')
+    const edit = { change, baseVersion: body.base_version ?? null }
+    return changedBlock(this, exchange, id, edit, (block, { version, changed, receipt }) => {
+      return { block: renderBlock(block), version, changed, receipt }
+    })
   }
 }

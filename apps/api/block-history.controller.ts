@@ -11,7 +11,7 @@ import { blockRejections } from '#read-models/rejections.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, invalidCursor, LIMIT_MAX, type QueryReader } from './http/query.js'
-import { blockNotFound, notReached } from './missing.js'
+import { blockNotFound, versionFromFuture } from './missing.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import {
@@ -70,7 +70,7 @@ export class BlockHistoryController {
     const page = { from: after?.from ?? 0, limit }
     const blame = await this.blames.page(TENANT, id, version, page)
     if (!blame) throw blockNotFound(id)
-    if ('head' in blame) throw notReached(id, blame.head, version as number)
+    if ('head' in blame) throw versionFromFuture(id, blame.head, version as number)
     return renderBlame(id, blame)
   }
 
@@ -88,7 +88,7 @@ export class BlockHistoryController {
     if (from !== undefined && to !== undefined && from > to) throw backwards(from, to)
     const compared = await compareVersions(this.pool, TENANT, id, { from, to })
     if (!compared) throw blockNotFound(id)
-    if ('head' in compared) throw notReached(id, compared.head, Math.max(from ?? 0, to ?? 0))
+    if ('head' in compared) throw versionFromFuture(id, compared.head, Math.max(from ?? 0, to ?? 0))
     if (format === 'unified') {
       reply.header('content-type', 'text/plain; charset=utf-8')
       return unifiedDiff(compared.from, compared.to)

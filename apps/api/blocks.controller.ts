@@ -20,17 +20,18 @@ import { blockAtVersion, versionAt } from '#read-models/block-at.js'
 import { type BlockView, blockById, countBlocks, listBlocks } from '#read-models/blocks.js'
 import type { Reads } from '#read-models/reads.js'
 import { agentStates } from './agent-states.js'
-import { blockAfter, changeBlock } from './block-change.js'
-import { newId } from './http/command-identity.js'
-import { readTagged, tagged } from './http/entity-tag.js'
+import { changeBlock, changedBlock } from './block-change.js'
+import { isDryRun, newId } from './http/command-identity.js'
+import { readTagged } from './http/entity-tag.js'
 import { pathId } from './http/path-id.js'
 import { asQuery, type QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
-import { blockNotFound, existingBlock, notReached } from './missing.js'
+import { blockNotFound, existingBlock, versionFromFuture } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import { relationshipsOf } from './wire/agent-query.js'
+import { renderDryRun } from './wire/block-edit-wire.js'
 import { blockFilter, type Past, pastOf } from './wire/block-query.js'
 import {
   type BlockPatchBody,
@@ -47,10 +48,10 @@ const REST = { passthrough: true } as const
 /** Blocks, as Letta's clients read and write them. */
 @Controller('v1/blocks')
 export class BlocksController {
-  private readonly reads: Reads
+  readonly reads: Reads
 
   constructor(
-    private readonly bus: CommandBus,
+    readonly bus: CommandBus,
     @Inject(DATABASE) db: Database,
     @Inject(POOL) pool: Pool,
   ) {
@@ -83,8 +84,7 @@ export class BlocksController {
       settings: newBlockSettings(body),
     } as const
     const id = newId(request, 'block')
-    const changed = await changeBlock(this.bus, { request, reply }, id, change)
-    return tagged(reply, changed.version, renderBlock(await blockAfter(this.reads, changed)))
+    return changedBlock(this, { request, reply }, id, { change }, renderBlock)
   }
 
   /** With `at_version` or `at` the block as it was: of a deleted one too. */
@@ -110,14 +110,8 @@ export class BlocksController {
     @Res(REST) reply: FastifyReply,
   ) {
     const change = { type: 'PatchBlock', value: body.value, settings: blockSettings(body) } as const
-    const changed = await changeBlock(
-      this.bus,
-      { request, reply },
-      id,
-      change,
-      body.base_version ?? null,
-    )
-    return tagged(reply, changed.version, renderBlock(await blockAfter(this.reads, changed)))
+    const edit = { change, baseVersion: body.base_version ?? null }
+    return changedBlock(this, { request, reply }, id, edit, renderBlock)
   }
 
   @Delete(':block_id')
@@ -125,9 +119,10 @@ export class BlocksController {
     @Param('block_id', pathId('block')) id: string,
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
-  ): Promise<null> {
-    await changeBlock(this.bus, { request, reply }, id, { type: 'DeleteBlock', reason: null })
-    return null
+  ): Promise<object | null> {
+    const change = { type: 'DeleteBlock', reason: null } as const
+    const { value, events } = await changeBlock(this.bus, { request, reply }, id, change)
+    return isDryRun(request) ? renderDryRun(value, events) : null
   }
 
   @Get(':block_id/agents')
@@ -152,6 +147,6 @@ export class BlocksController {
     const at = version > 0 ? await blockAtVersion(pool, TENANT, id, version) : null
     if (!at) throw blockNotFound(id)
     if ('block' in at) return at.block
-    throw notReached(id, at.head, version)
+    throw versionFromFuture(id, at.head, version)
   }
 }

@@ -4,7 +4,9 @@ import { AgentsController } from './agents.controller.js'
 import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
 import { BlockHistoryController } from './block-history.controller.js'
+import { BlockStreamController } from './block-stream.controller.js'
 import { BlocksController } from './blocks.controller.js'
+import { CommandsController } from './commands.controller.js'
 import { ErrorPagesController } from './error-pages.controller.js'
 import { EventsController } from './events.controller.js'
 import { HealthController } from './health.controller.js'
@@ -23,6 +25,8 @@ export const CONTROLLERS = [
   BlocksController,
   BlockEditsController,
   BlockHistoryController,
+  BlockStreamController,
+  CommandsController,
   AgentsController,
   AgentBlocksController,
   AgentToolsController,

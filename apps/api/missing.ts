@@ -7,20 +7,19 @@ export function blockNotFound(blockId: string): Problem {
   })
 }
 
-/** The refusal of a version that the block has not reached. */
-export function notReached(blockId: string, head: number, requested: number): Problem {
-  return new Problem('version_from_future', `Block ${blockId} is at version ${head}`, {
-    facts: { block_id: blockId, at_version: head, requested },
-    hint: `Ask for a version from 1 to ${head}.`,
-  })
-}
-
 export function runNotFound(runId: string): Problem {
   return new Problem('run_not_found', `There is no run ${runId}`, { facts: { run_id: runId } })
 }
 
 export function agentNotFound(agentId: string): Problem {
   return new Problem('agent_not_found', 'Agent not found', { facts: { agent_id: agentId } })
+}
+
+export function versionFromFuture(blockId: string, head: number, requested: number): Problem {
+  return new Problem('version_from_future', `Block ${blockId} is at version ${head}`, {
+    facts: { block_id: blockId, at_version: head, requested },
+    hint: `Ask for a version from 1 to ${head}.`,
+  })
 }
 
 /** @throws Problem block_not_found, gone */

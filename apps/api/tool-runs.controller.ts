@@ -15,7 +15,7 @@ import { foldStream } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { type PreparedCall, prepareCall } from '#turns/tool-call.js'
 import type { Exchange } from './block-change.js'
-import { commandMetadata } from './http/command-identity.js'
+import { commandMetadata, newId } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { zodBody } from './http/validation.js'
@@ -47,7 +47,7 @@ export class ToolRunsController {
     @Param('tool_name') toolName: string,
     @Body(zodBody(body, { anyText: true })) { args }: z.output<typeof body>,
   ): Promise<object> {
-    const agent = (await foldStream(this.reads, TENANT, agentId)).state as AgentState
+    const agent = await this.#agent(agentId, commandMetadata(request).command?.id)
     const missing = missingAgent(agent)
     if (missing) throw Problem.of(missing)
     if (!agent.tools.some((tool) => tool.name === toolName)) {
@@ -65,6 +65,7 @@ export class ToolRunsController {
       agentId,
       now: new Date(),
       signal: left.signal,
+      newBlockId: (n) => newId(request, 'block', agentId, toolName, n),
     })
     const { status, result } =
       prepared.edits.length > 0
@@ -75,6 +76,24 @@ export class ToolRunsController {
         ? [echo(`Error executing function ${toolName}: ${result}`, STDERR_LENGTH_MAX)]
         : null
     return { status, func_return: result, stdout: null, stderr, sandbox_config_fingerprint: null }
+  }
+
+  /** The agent as it is, or, at a retry, as the first attempt found it: labels may have gone since. */
+  async #agent(agentId: string, commandId: string | undefined): Promise<AgentState> {
+    const first = commandId === undefined ? undefined : await this.#firstEvent(agentId, commandId)
+    const upTo = first && first > 1 ? first - 1 : undefined
+    return (await foldStream(this.reads, TENANT, agentId, upTo)).state as AgentState
+  }
+
+  async #firstEvent(streamId: string, commandId: string): Promise<number | null> {
+    const row = await this.db
+      .selectFrom('events')
+      .select((select) => select.fn.min('version').as('version'))
+      .where('tenant_id', '=', TENANT)
+      .where('stream_id', '=', streamId)
+      .where('command_id', '=', commandId)
+      .executeTakeFirst()
+    return row?.version ?? null
   }
 
   async #edit(
@@ -109,6 +128,6 @@ export class ToolRunsController {
     const version = verdict.ok ? verdict.changed.version : verdict.rejection.atVersion
     const { state } = await foldStream(this.reads, TENANT, blockId, version)
     const block = state as BlockState
-    return judgementOf(block, block, change.type, { actor, baseVersion: null }, verdict)
+    return judgementOf(block, block, change, { actor, baseVersion: null }, verdict)
   }
 }

@@ -16,7 +16,7 @@ import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { Hints } from '#postgres/hint.js'
+import { GrowthHint, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
@@ -78,10 +78,10 @@ export async function openWorker(
   const connection = { redisUrl: config.redisUrl, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
   const hints = new Hints(reads, TURN_HINTS)
-  const feedHints = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
+  const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
-    feedHints.send('grown')
+    feedHint.send()
     hintEnds(event, hints)
   })
   const stopping = new AbortController()

@@ -141,8 +141,9 @@ function retry(conversation: Conversation, made: MadeCall): SimulatedReply | nul
 
 function nearestLine(result: string, old: string): string | null {
   const shown = /^--- current text[^\n]*\n([\s\S]*)/m.exec(result)?.[1]
-  const named = /^.*\bNearest now is [^"\n]*"(.*)"\.?$/m.exec(result)?.[1]
-  const candidates = [...(named ? [named] : []), ...(shown?.split('\n') ?? [])]
+  const named = /^.*\bNearest now is [^"\n]*(".*")\.?$/m.exec(result)?.[1]
+  const lines = (shown?.split('\n') ?? []).map((line) => line.replace(/^\d+→ /, ''))
+  const candidates = [...(named ? [String(JSON.parse(named))] : []), ...lines]
   const asked = words(old)
   const alike = (line: string) => [...words(line)].filter((word) => asked.has(word)).length
   const best = candidates.reduce((a, b) => (alike(b) > alike(a) ? b : a), '')

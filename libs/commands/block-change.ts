@@ -95,7 +95,7 @@ function agentsOf(block: BlockState, change: BlockChange): readonly string[] {
   }
 }
 
-function isEdit(change: BlockChange): change is BlockCommand {
+export function isEdit(change: BlockChange): change is BlockCommand {
   switch (change.type) {
     case 'CreateBlock':
     case 'DeleteBlock':

@@ -1,7 +1,7 @@
 import type { Command } from '@nestjs/cqrs'
 import type { Actor, Correlation } from '#domain/actor.js'
 import type { Rejection } from '#domain/errors.js'
-import type { Unit, Verdict } from '#event-store/unit.js'
+import type { StreamEvent, Unit, Verdict } from '#event-store/unit.js'
 import type { Writer } from '#event-store/writer.js'
 
 /** The one door to change: hands a command to its handler. */
@@ -34,16 +34,30 @@ export function submit<T>(
   return by.dryRun ? writer.preview(whole) : writer.submit(whole)
 }
 
+/** A command that was applied, or would be. */
+export interface Accepted<T> {
+  readonly ok: true
+  readonly value: T
+  readonly replayed: boolean
+  /** What was appended, or would be; of a stored answer they are not known any more. */
+  readonly events: readonly StreamEvent[]
+}
+
 /** What a command came to: committed and flushed, or refused and nothing changed. */
 export type Outcome<T> =
-  | { readonly ok: true; readonly value: T; readonly replayed: boolean }
+  | Accepted<T>
   | { readonly ok: false; readonly rejection: Rejection; readonly replayed: boolean }
 
 /** For units without a fence: they are never fenced. */
 export function outcome<T>(verdict: Verdict<T>): Outcome<T> {
   switch (verdict.status) {
     case 'ok':
-      return { ok: true, value: verdict.result, replayed: verdict.replayed }
+      return {
+        ok: true,
+        value: verdict.result,
+        replayed: verdict.replayed,
+        events: verdict.events,
+      }
     case 'rejected':
       return { ok: false, rejection: verdict.rejection, replayed: verdict.replayed }
     case 'fenced':

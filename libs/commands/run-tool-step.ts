@@ -11,7 +11,10 @@ import { decideEdits } from './change-blocks.js'
 import { DraftedStates } from './drafted-states.js'
 import { type CommandMetadata, submit } from './metadata.js'
 
-export type ToolReturnText = Pick<ToolReturn, 'status' | 'result' | 'code' | 'block' | 'seen'>
+export type ToolReturnText = Pick<
+  ToolReturn,
+  'status' | 'result' | 'code' | 'block' | 'blocks' | 'seen'
+>
 
 export interface ToolStep {
   readonly runId: string
@@ -86,7 +89,7 @@ export function judgeEdits(
     judgementOf(
       states.block(edit.blockId),
       after.block(edit.blockId),
-      edit.change.type,
+      edit.change,
       writerOf(by, edit),
       verdict,
     )

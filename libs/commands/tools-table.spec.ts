@@ -120,7 +120,13 @@ describe("clients' tools", () => {
     expect(await names({ toolTypes: ['letta_builtin'] })).toEqual(['web_search'])
     expect(
       await names({ excludedTypes: ['custom', 'letta_sleeptime_core', 'letta_core'] }),
-    ).toEqual(['core_memory_append', 'core_memory_replace', 'web_search'])
+    ).toEqual([
+      'core_memory_append',
+      'core_memory_replace',
+      'memory',
+      'memory_apply_patch',
+      'web_search',
+    ])
   })
 
   it('are paged to the end, an agent seeing its own', async () => {

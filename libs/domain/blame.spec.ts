@@ -182,6 +182,36 @@ describe('blame', () => {
     expect(words(history)).toEqual(['a@1 back 4', ' @1 touched 4', 'two@2 back 4'])
   })
 
+  it('of an undo of an edit whose places overlap gives back each of the words it took', () => {
+    const patched: BlamedEdit = {
+      ...{ version: 3, type: 'TextReplaced', source: null },
+      effect: [
+        { offset: 4, delete: 3, insert: 'X' },
+        { offset: 0, delete: 2, insert: '' },
+        { offset: 2, delete: 2, insert: 'YY' },
+      ],
+    }
+    const before = [edit(1, 'BlockCreated', 0, 0, 'abcdefgh'), edit(2, 'TextInserted', 5, 0, '12')]
+    // abcde12fgh, abcdXfgh, cdXfgh, cdYYgh.
+    const undone: BlamedEdit = {
+      ...{ version: 4, type: 'EditReverted', source: removedBy(3) },
+      effect: [
+        { offset: 0, delete: 0, insert: 'ab' },
+        { offset: 4, delete: 2, insert: 'e12f' },
+      ],
+    }
+    const blame = blameAll(NO_BLAME, [...before, patched, undone], 4) as Blame
+    const told = spansAt(blame, 4)?.map((span) => [span.end, span.version, span.restoredBy])
+    expect(told).toEqual([
+      [2, 1, 4],
+      [4, 1, null],
+      [5, 1, 4],
+      [7, 2, 4],
+      [8, 1, 4],
+      [10, 1, null],
+    ])
+  })
+
   it('leaves to the restore what it brings back from too far away', () => {
     const edits: BlamedEdit[] = [
       edit(1, 'BlockCreated', 0, 0, 'old'),

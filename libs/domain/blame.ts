@@ -1,7 +1,6 @@
 import type { BlockEvent } from './block-events.js'
 import { LOOK_BACK_MAX } from './block-memory.js'
 import { isWholeText } from './block-rethink.js'
-import { carry, spanOf } from './place.js'
 import {
   cut,
   givenBack,
@@ -40,8 +39,15 @@ interface Owning {
   readonly owners: Owners
   /** The newest edit of the whole text up to here; 0 for none. */
   readonly whole: number
-  /** What each of its splices took out, in the order in which these places follow each other. */
-  readonly removed: readonly Owners[]
+  /** What it took out, from left to right: what an undo puts back. */
+  readonly removed: readonly Removed[]
+}
+
+/** Where an edit left something else, or nothing, and who owned what had stood there. */
+interface Removed {
+  readonly start: number
+  readonly end: number
+  readonly owners: Owners
 }
 
 /** An event that made or changed the text. */
@@ -151,18 +157,20 @@ function ownedAfter(past: readonly Owning[], edit: BlamedEdit, source: Source | 
   const { version, effect, type } = edit
   const before = past.at(-1)
   let owners = before?.owners ?? null
-  const removed: Owners[] = []
+  let removed: Removed[] = []
   const ownersOf = source ? sourceOwners(past, edit, source) : () => null
   for (const [i, { offset, delete: count, insert }] of effect.entries()) {
     const points = length(insert)
     const [left, rest] = cut(owners, offset)
     const [gone, right] = cut(rest, count)
     const added = points === 0 ? null : (ownersOf(i, offset, points) ?? owned(points, version))
+    const one = { start: offset, end: offset + points, owners: gone }
+    if ((removed.at(-1)?.end ?? 0) <= offset) removed.push(one)
+    else removed = withRemoved(removed, owners, one)
     owners = joined(joined(left, added), right)
-    removed.push(gone)
   }
   const whole = isWholeText(type) ? version : (before?.whole ?? 0)
-  return { version, owners, whole, removed: inPlace(effect, removed) }
+  return { version, owners, whole, removed }
 }
 
 /** For each splice the owners of what it inserts; null where they cannot be told. */
@@ -176,7 +184,7 @@ function sourceOwners(
     const pieces = undone?.version === source.version ? undone.removed : []
     if (pieces.length !== effect.length) return () => null
     return (i, _, points) => {
-      const piece = pieces[i] ?? null
+      const piece = pieces[i]?.owners ?? null
       return pointsOf(piece) === points ? givenBack(piece, version) : null
     }
   }
@@ -198,16 +206,31 @@ function spliced(owners: Owners, splice: Splice, version: number): Owners {
   return joined(joined(left, owned(length(splice.insert), version)), right)
 }
 
-/** An undo puts the pieces back from left to right, whatever order they were taken out in. */
-function inPlace(effect: readonly Splice[], removed: readonly Owners[]): readonly Owners[] {
-  if (isForward(effect)) return removed
-  return removed
-    .map((owners, i) => {
-      const { start } = carry(spanOf(effect[i] as Splice), effect.slice(i + 1))
-      return { owners, start }
-    })
-    .sort((a, b) => a.start - b.start)
-    .map(({ owners }) => owners)
+/**
+ * As an undo sees it: a splice that reaches into what earlier ones of its edit put in becomes one with them.
+ *
+ * @param before the owners before the splice
+ */
+function withRemoved(found: readonly Removed[], before: Owners, removed: Removed): Removed[] {
+  const { start: from, end: until } = removed
+  const to = from + pointsOf(removed.owners)
+  const growth = until - to
+  const left = found.filter(({ end }) => end <= from)
+  const right = found.filter(({ start, end }) => end > from && start >= to)
+  const hit = found.slice(left.length, found.length - right.length)
+  const start = Math.min(from, hit[0]?.start ?? from)
+  const end = Math.max(to, hit.at(-1)?.end ?? to)
+  let at = start
+  let owners: Owners = null
+  for (const earlier of hit) {
+    owners = joined(joined(owners, stretch(before, at, earlier.start)), earlier.owners)
+    at = earlier.end
+  }
+  owners = joined(owners, stretch(before, at, end))
+  const shifted = right.map((later) => {
+    return { ...later, start: later.start + growth, end: later.end + growth }
+  })
+  return [...left, { start, end: end + growth, owners }, ...shifted]
 }
 
 /** No splice lies before the end of the one before it: offsets are then places in the final text. */

@@ -77,6 +77,8 @@ export interface ReplaceReceipt {
    * `relocated`: what the writer saw is gone; the same words stood once more. `patch`: hunk by hunk.
    */
   readonly matched: 'exact' | 'tracked' | 'relocated' | 'patch'
+  /** Of words that were relocated: who took away those the writer saw, if it saw any. */
+  readonly lost_at?: ChangeReference
   readonly places: number
   readonly line: number
   /** Versions that changed the text since the writer looked. */

@@ -90,7 +90,8 @@ function atLine(state: BlockState, line: number, writer: Writer): Decided<Spot> 
     if (isWholeText(change.type)) return lost(state, line, change)
     start = carryLineStart(start, change.effect)
   }
-  const now = text.lineAt(state.value, start)
+  // The one line of an empty text is what others have made of it since, all of it.
+  const now = seen === '' ? state.feeds + 1 : text.lineAt(state.value, start)
   return accept({ line: now, told: now === line ? { placed } : { placed, from_line: line } })
 }
 

@@ -54,7 +54,7 @@ function applyHunk(state: BlockState, value: string, hunk: Hunk): Decided<string
   const found = placesOf(all, hunk.old)
   const [at] = found
   if (at === undefined || found.length > 1) {
-    return reject(hunkFault(state, hunk.old.join('\n'), hunk.line, found.length))
+    return reject(hunkFault(state, hunk.old.join('\n'), hunk.line, found))
   }
   return accept([...all.slice(0, at), ...hunk.new, ...all.slice(at + hunk.old.length)].join('\n'))
 }

@@ -7,6 +7,7 @@ import * as text from './text.js'
 /** What is refused before the rule of the operation is asked, in this order. */
 
 const LABEL_LENGTH_MAX = 100
+const PATCH_MARK = /(?<=^|\n)[-+ ]/g
 
 /** A block that is not there cannot be judged. */
 export function missing(state: BlockState): Rejection | null {
@@ -78,7 +79,7 @@ function textFault(command: BlockCommand): Rejection | null {
   const [first] = texts(command)
   if (must === '' && first)
     return rejection('empty_text', `${first[0]} is empty`, { parameter: first[0] })
-  if (!('numbered' in command) || !command.numbered) return null
+  if (!isNumbered(command)) return null
   for (const [name, value] of texts(command)) {
     if (text.hasLineNumberPrefix(value)) {
       return rejection(
@@ -98,7 +99,12 @@ function textFault(command: BlockCommand): Rejection | null {
   return null
 }
 
-/** The texts of a command under the names the tools give them. */
+/** A patch is always written from a view of the text, which may have been a numbered one. */
+function isNumbered(command: BlockCommand): boolean {
+  return command.type === 'PatchText' || ('numbered' in command && command.numbered)
+}
+
+/** The texts of a command under the names the tools give them; of a patch also its lines without their marks. */
 function texts(command: BlockCommand): [name: string, value: string][] {
   switch (command.type) {
     case 'InsertText':
@@ -113,7 +119,10 @@ function texts(command: BlockCommand): [name: string, value: string][] {
     case 'RethinkBlock':
       return [['new_memory', command.text]]
     case 'PatchText':
-      return [['patch', command.patch]]
+      return [
+        ['patch', command.patch],
+        ['patch', command.patch.replaceAll(PATCH_MARK, '')],
+      ]
     case 'RevertEdit':
     case 'RestoreBlock':
       return []

@@ -224,14 +224,23 @@ export function revertConflict(
   )
 }
 
-/** @param found how many places the hunk fits: none, or several. */
-export function hunkFault(state: BlockState, hunk: string, line: number, found: number): Rejection {
+/** @param found 0-based lines at which the hunk fits: none, or several. */
+export function hunkFault(
+  state: BlockState,
+  hunk: string,
+  line: number,
+  found: readonly number[],
+): Rejection {
   const facts = { block_id: state.id, hunk: echo(hunk, QUOTED_LENGTH_MAX), patch_line: line }
-  if (found > 1) {
+  if (found.length > 1) {
     return rejection(
       'replace_ambiguous',
       `Patch failed: the hunk at line ${line} of the patch matched multiple places. Give it more lines of context.`,
-      { ...facts, match_count: found },
+      {
+        ...facts,
+        match_count: found.length,
+        lines: found.slice(0, MATCHES_SHOWN_MAX).map((at) => at + 1),
+      },
     )
   }
   return rejection(

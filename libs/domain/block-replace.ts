@@ -54,7 +54,7 @@ export function replace(
     return at(state, command, writer, first, 'exact')
   }
   if (state.settings.policies.replace === 'strict') return reject(staleBase(state, writer))
-  return at(state, command, writer, first, 'relocated')
+  return at(state, command, writer, first, 'relocated', seen.at(-1)?.touchedBy)
 }
 
 function at(
@@ -63,9 +63,12 @@ function at(
   writer: Writer,
   offset: number,
   matched: 'exact' | 'tracked' | 'relocated',
+  lostAt?: TextChange | null,
 ): Decided<BlockDecision> {
   const effect = [{ offset, delete: text.length(command.old), insert: command.new }]
-  return apply(state, command, effect, receiptOf(state, writer, matched, 1, [offset]))
+  const receipt = receiptOf(state, writer, matched, 1, [offset])
+  const whole = lostAt ? { ...receipt, lost_at: reference(lostAt) } : receipt
+  return apply(state, command, effect, whole)
 }
 
 function receiptOf(

@@ -105,7 +105,8 @@ function wholeText(state: BlockState, to: string, writer: Writer): Decided<Whole
     case 'guard':
       return reject(staleBase(state, writer))
     case 'preserve':
-      return preserve(state, to, writer, missed)
+      if (missed.some(({ type }) => isWholeText(type))) return reject(staleBase(state, writer))
+      return preserve(state, to, writer.baseVersion, missed)
     case 'merge':
       return merge(state, to, writer.baseVersion)
   }
@@ -115,32 +116,40 @@ function wholeText(state: BlockState, to: string, writer: Writer): Decided<Whole
 function preserve(
   state: BlockState,
   to: string,
-  writer: Writer,
+  baseVersion: number,
   missed: readonly TextChange[],
 ): Decided<WholeText> {
-  if (missed.some(({ type }) => isWholeText(type))) return reject(staleBase(state, writer))
+  const overwrote = new Set(missed)
   const kept: TextChange[] = []
   const pieces: string[] = []
-  for (const change of missed) {
-    if (change.type !== 'TextInserted') continue
-    const piece = standing(state, change)
+  let before = textAt(state.memory, baseVersion)
+  for (const change of changesSince(state.memory, baseVersion)) {
+    const piece = overwrote.has(change) ? standing(state, change, before) : ''
+    before = text.apply(before, change.effect)
     if (piece === '') continue
+    overwrote.delete(change)
     kept.push(change)
     pieces.push(piece)
   }
   const value = to === '' ? pieces.join('\n') : [to, ...pieces].join('\n')
-  return accept({ text: value, overwrote: missed.filter((change) => !kept.includes(change)), kept })
+  return accept({ text: value, overwrote: [...overwrote], kept })
 }
 
 /** What still stands of an inserted text, without the line feed that made room for it. */
-function standing(state: BlockState, change: TextChange): string {
+function standing(state: BlockState, change: TextChange, before: string): string {
   const [splice] = change.effect
-  if (!splice) return ''
+  if (!splice || change.type !== 'TextInserted') return ''
   const later = changesSince(state.memory, change.version)
-  const span = later.reduce<Span>((at, { effect }) => carry(at, effect), spanOf(splice))
-  const piece = text.slice(state.value, span.start, span.end)
-  if (splice.insert.startsWith('\n')) return piece.startsWith('\n') ? piece.slice(1) : piece
-  return splice.insert.endsWith('\n') && piece.endsWith('\n') ? piece.slice(0, -1) : piece
+  const added = withoutRoom(spanOf(splice), splice, before)
+  const { start, end } = later.reduce<Span>((at, { effect }) => carry(at, effect), added)
+  return text.slice(state.value, start, end)
+}
+
+/** An insert puts a feed before its text, before the first line one behind it, and none into an empty block. */
+function withoutRoom({ start, end }: Span, { insert }: text.Splice, before: string): Span {
+  if (before === '') return { start, end }
+  const below = start > 0 || (before.startsWith('\n') && insert.startsWith('\n'))
+  return below ? { start: start + 1, end } : { start, end: end - 1 }
 }
 
 function merge(state: BlockState, to: string, baseVersion: number): Decided<WholeText> {

@@ -220,7 +220,8 @@ export function missingPast(
   const wanted = [baseVersion, typeof ifMatch === 'number' ? ifMatch : null]
   if (command.type === 'RevertEdit') wanted.push(command.version - 1)
   const versions = wanted.filter((version) => version !== null && version < state.version)
-  const oldest = Math.max(0, Math.min(...(versions as number[])))
+  // Before its first version a block has no text that a change could have changed.
+  const oldest = Math.max(1, Math.min(...(versions as number[])))
   const from = lookBackTo(state, oldest)
   return versions.length === 0 || reaches(state.memory, from) ? null : from
 }

@@ -11,7 +11,7 @@ import { isWholeText } from './block-rethink.js'
 import { type BlockState, reference } from './block-state.js'
 import { accept, type Decided, reject } from './event.js'
 import { mergeLines } from './merge.js'
-import { carry, type Span, spanOf } from './place.js'
+import { carry, type Span } from './place.js'
 import * as text from './text.js'
 import { wordDifference } from './word-diff.js'
 
@@ -65,36 +65,58 @@ function carriedBack(
   later: readonly TextChange[],
 ): Decided<text.Splice[]> {
   const touching = new Set<TextChange>()
-  const reversals = reversalsOf(textAt(state.memory, change.version - 1), change.effect).map(
-    ({ span, before }): Reversal => {
-      let at = span
-      for (const next of later) {
-        const { touched, ...carried } = carry(at, next.effect)
-        at = carried
-        if (touched) touching.add(next)
-      }
-      return { span: at, before }
-    },
-  )
-  if (touching.size > 0) return reject(revertConflict(state, change, [...touching], []))
   const effect: text.Splice[] = []
   let growth = 0
-  for (const { span, before } of [...reversals].sort((a, b) => a.span.start - b.span.start)) {
-    const size = span.end - span.start
-    effect.push({ offset: span.start + growth, delete: size, insert: before })
+  for (const { span, before } of reversalsOf(textAt(state.memory, change.version - 1), change)) {
+    let at = span
+    for (const next of later) {
+      const { touched, ...carried } = carry(at, next.effect)
+      at = carried
+      if (touched) touching.add(next)
+    }
+    const size = at.end - at.start
+    effect.push({ offset: at.start + growth, delete: size, insert: before })
     growth += text.length(before) - size
   }
-  return accept(effect)
+  const touchedBy = later.filter((next) => touching.has(next))
+  return touchedBy.length > 0
+    ? reject(revertConflict(state, change, touchedBy, []))
+    : accept(effect)
 }
 
-/** For each splice where its text stands after the whole edit, and what it had taken out. */
-function reversalsOf(before: string, effect: readonly text.Splice[]): Reversal[] {
+/** What stands where after an edit, and what it had taken out there: in order, none overlapping another. */
+function reversalsOf(before: string, { effect }: TextChange): Reversal[] {
   let value = before
-  return effect.map((splice, i) => {
-    const removed = text.slice(value, splice.offset, splice.offset + splice.delete)
+  let found: Reversal[] = []
+  for (const splice of effect) {
+    found = withSplice(found, value, splice)
     value = text.apply(value, [splice])
-    return { span: carry(spanOf(splice), effect.slice(i + 1)), before: removed }
-  })
+  }
+  return found
+}
+
+/** A splice that reaches into what earlier ones of its edit put in becomes one with them. */
+function withSplice(found: readonly Reversal[], value: string, splice: text.Splice): Reversal[] {
+  const from = splice.offset
+  const to = from + splice.delete
+  const growth = text.length(splice.insert) - splice.delete
+  const left = found.filter(({ span }) => span.end <= from)
+  const right = found.filter(({ span }) => span.end > from && span.start >= to)
+  const hit = found.slice(left.length, found.length - right.length)
+  const start = Math.min(from, hit[0]?.span.start ?? from)
+  const end = Math.max(to, hit.at(-1)?.span.end ?? to)
+  let at = start
+  let before = ''
+  for (const reversal of hit) {
+    before += text.slice(value, at, reversal.span.start) + reversal.before
+    at = reversal.span.end
+  }
+  before += text.slice(value, at, end)
+  const shifted = right.map(({ span, before }) => ({
+    span: { start: span.start + growth, end: span.end + growth },
+    before,
+  }))
+  return [...left, { span: { start, end: end + growth }, before }, ...shifted]
 }
 
 /** Every edit overlaps with one of the whole text: the lines it changed are changed back, where nobody did since. */

@@ -1,75 +1,20 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { createBlock, decideBlock } from './block.js'
-import type { BlockCommand, BlockEvent, Writer } from './block-events.js'
-import { type BlockState, evolveBlock, initialBlock } from './block-state.js'
-import { draft } from './draft.js'
-import type { Recorded } from './event.js'
-
-const now = '2026-01-05T09:00:00.000Z'
-const user = { kind: 'user', id: 'local' } as const
-const agent = (n: number) => ({ kind: 'agent', id: `agent-${n}`, name: `agent${n}` }) as const
-const blind: Writer = { actor: user, baseVersion: null }
-
-function created(
-  value: string,
-  settings: { limit?: number; read_only?: boolean } = {},
-): BlockState {
-  const state = initialBlock('block-1')
-  const decided = createBlock(state, value, { label: 'notes', ...settings })
-  if (!decided.ok) throw new Error(decided.rejection.detail)
-  return draft(state, decided.value.events, { actor: user, now })
-}
-
-function attached(
-  state: BlockState,
-  n: number,
-  right: 'read' | 'insert' | 'edit' = 'edit',
-): BlockState {
-  const event: BlockEvent = {
-    type: 'AgentAttached',
-    payload: { intent: { agent_id: agent(n).id, right }, effect: [], length: state.length },
-  }
-  return draft(state, [event], { actor: user, now })
-}
-
-const insert = (text: string, line?: number): BlockCommand => ({
-  type: 'InsertText',
-  text,
-  place: line === undefined ? { at: 'end' } : { at: 'line', line },
-  numbered: true,
-})
-const replace = (old: string, to: string): BlockCommand => ({
-  type: 'ReplaceText',
-  old,
-  new: to,
-  all: false,
-  numbered: true,
-})
-const rethink = (text: string): BlockCommand => ({ type: 'RethinkBlock', text, numbered: true })
-
-function edited(state: BlockState, command: BlockCommand, writer: Writer = blind): BlockState {
-  const decided = decideBlock(state, command, writer)
-  if (!decided.ok) throw new Error(`${decided.rejection.code}: ${decided.rejection.detail}`)
-  return decided.value.events.reduce((s, event) => {
-    const correlation = writer.runId ? { run_id: writer.runId } : null
-    const recorded: Recorded<BlockEvent> = {
-      ...event,
-      version: s.version + 1,
-      actor: writer.actor,
-      commandId: '',
-      correlation,
-      baseVersion: writer.baseVersion,
-      recordedAt: now,
-    }
-    return evolveBlock(s, recorded)
-  }, state)
-}
-
-function code(state: BlockState, command: BlockCommand, writer: Writer = blind): string | null {
-  const decided = decideBlock(state, command, writer)
-  return decided.ok ? null : decided.rejection.code
-}
+import {
+  agent,
+  attached,
+  blind,
+  code,
+  configure,
+  created,
+  edited,
+  insert,
+  replace,
+  rethink,
+  storable,
+} from '../../test/support/block-commands.js'
+import { decideBlock } from './block.js'
+import type { Writer } from './block-events.js'
 
 describe('insert', () => {
   it('keeps every end-insert of any order once, over the same prefix, each as one piece', () => {
@@ -140,10 +85,7 @@ describe('replace', () => {
       fc.property(part, part, part, (before, to, end) => {
         const value = `${before}<<here>>${end}`
         fc.pre(!`${before}${end}`.includes('<<here>>'))
-        expect(
-          edited(created(value), { ...replace('<<here>>', to), numbered: false } as BlockCommand)
-            .value,
-        ).toBe(`${before}${to}${end}`)
+        expect(edited(created(value), replace('<<here>>', to)).value).toBe(`${before}${to}${end}`)
       }),
     )
   })
@@ -178,7 +120,7 @@ describe('rethink', () => {
     const any = fc.string({ unit: 'binary' }).filter(storable)
     fc.assert(
       fc.property(any, any, (from, to) => {
-        const state = edited(created(from), { type: 'RethinkBlock', text: to, numbered: false })
+        const state = edited(created(from), rethink(to))
         expect(state.value).toBe(to)
         expect(state.length).toBe([...to].length)
       }),
@@ -187,29 +129,10 @@ describe('rethink', () => {
 })
 
 describe('rights', () => {
-  const rows: [
-    right: 'read' | 'insert' | 'edit',
-    command: BlockCommand,
-    expected: string | null,
-  ][] = [
-    ['read', insert('x'), 'right_missing'],
-    ['read', replace('a', 'b'), 'right_missing'],
-    ['insert', insert('x'), null],
-    ['insert', replace('a', 'b'), 'right_missing'],
-    ['insert', rethink('x'), 'right_missing'],
-    ['edit', insert('x'), null],
-    ['edit', rethink('x'), null],
-  ]
-  it.each(rows)('with the right to %s, %j comes to %s', (right, command, expected) => {
-    expect(
-      code(attached(created('a'), 1, right), command, { actor: agent(1), baseVersion: null }),
-    ).toBe(expected)
-  })
-
   it('read-only binds agents on every path, and not the API', () => {
     const state = attached(created('a', { read_only: true }), 1)
     const asAgent: Writer = { actor: agent(1), baseVersion: null }
-    const rename: BlockCommand = { type: 'PatchBlock', settings: { label: 'other' } }
+    const rename = configure({ label: 'other' })
     for (const command of [insert('x'), replace('a', 'b'), rethink('x'), rename]) {
       expect(code(state, command, asAgent)).toBe('block_read_only')
       expect(code(state, command)).toBeNull()
@@ -222,35 +145,3 @@ describe('rights', () => {
     )
   })
 })
-
-describe('a PATCH', () => {
-  const patch = (value: string | undefined, settings: object): BlockCommand =>
-    ({ type: 'PatchBlock', ...(value === undefined ? {} : { value }), settings }) as BlockCommand
-
-  it('with value and limit is judged by the new limit, in one commit', () => {
-    const state = edited(created('abc', { limit: 3 }), patch('abcdef', { limit: 6 }))
-    expect([state.value, state.settings.limit, state.version]).toEqual(['abcdef', 6, 3])
-  })
-
-  it('that lowers the limit below the text is refused', () => {
-    expect(code(created('abc'), patch(undefined, { limit: 2 }))).toBe('limit_below_length')
-  })
-
-  it('that changes nothing makes no event', () => {
-    expect(edited(created('abc'), patch('abc', { label: 'notes' })).version).toBe(1)
-  })
-
-  it('under an If-Match of another version changes nothing', () => {
-    expect(code(created('abc'), patch('x', {}), { ...blind, ifMatch: 7 })).toBe('version_conflict')
-  })
-})
-
-it('a base version from the future is refused', () => {
-  expect(code(created('a'), insert('x'), { actor: user, baseVersion: 2 })).toBe(
-    'version_from_future',
-  )
-})
-
-function storable(text: string): boolean {
-  return text.isWellFormed() && !text.includes('\0') && !/\p{Nd}+→/u.test(text)
-}

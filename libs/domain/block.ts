@@ -63,8 +63,14 @@ export function decideBlock(
     refuse.argumentFault(state, command, writer) ??
     refuse.preconditionFault(state, writer)
   if (refusal) return reject(judged(refusal, state))
-  const decision = decide(state, command, writer)
+  const decision = decide(state, command, seen(state, writer))
   return decision.ok ? decision : reject(judged(decision.rejection, state))
+}
+
+/** An `If-Match` that holds says that its writer has seen the block as it is. */
+function seen(state: BlockState, writer: Writer): Writer {
+  if (writer.baseVersion !== null || typeof writer.ifMatch !== 'number') return writer
+  return { ...writer, baseVersion: state.version }
 }
 
 /** A refusal names the version it was judged at; of a block that does not exist there is none. */

@@ -29,14 +29,13 @@ const EDITS_MAX = 400
  * line between them merge; the same change on both sides counts once; everything else is a conflict.
  */
 export function mergeLines(base: string, mine: string, theirs: string): Merged {
+  // However much one side changed: where the other changed nothing there is nothing to compare.
+  if (theirs === base || theirs === mine) return { ok: true, text: mine }
+  if (mine === base) return { ok: true, text: theirs }
   const from = lines(base)
   const ours = editsOf(from, lines(mine))
   const others = editsOf(from, lines(theirs))
-  if (!ours || !others) {
-    return mine === theirs
-      ? { ok: true, text: mine }
-      : { ok: false, conflicts: [{ line: 1, base, mine, theirs }] }
-  }
+  if (!ours || !others) return { ok: false, conflicts: [{ line: 1, base, mine, theirs }] }
   const merged: string[] = []
   const conflicts: MergeConflict[] = []
   let at = 0

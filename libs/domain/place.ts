@@ -46,16 +46,23 @@ export function carry(span: Span, effect: readonly Splice[]): CarriedSpan {
 }
 
 /**
- * Where the start of a line stands after an effect. What is put at the very start stands above the
- * line, as a new line does; an edit that takes the start away leaves it where that edit began.
+ * Where the start of a line stands after an effect. What is put at the very start stands above the line, as a
+ * new first line does, or below it, as what follows an empty line does; an edit that takes the start
+ * away leaves it where that edit began.
  */
 export function carryLineStart(offset: number, effect: readonly Splice[]): number {
   let start = offset
   for (const splice of effect) {
-    if (splice.offset > start) continue
+    if (splice.offset > start || isBelow(splice, start)) continue
     if (splice.offset + splice.delete <= start && (splice.delete === 0 || splice.offset < start)) {
       start += length(splice.insert) - splice.delete
     } else start = splice.offset
   }
   return start
+}
+
+/** A line goes below one that ends where it is put, with its feed in front; before the first line with its feed behind. */
+function isBelow({ offset, delete: count, insert }: Splice, start: number): boolean {
+  const top = offset === 0 && insert.endsWith('\n')
+  return offset === start && count === 0 && insert.startsWith('\n') && !top
 }

@@ -19,8 +19,6 @@ export interface ToldChange extends ChangeReference {
   readonly more: number
 }
 
-/** A line feed at the border of an edit only makes room for its line. */
-const ROOM = /^\n|\n$/g
 const EDITS_TOLD_MAX = 3
 
 /** @param lengthMax code points of each text that is quoted. */
@@ -33,14 +31,25 @@ export function tellChanges(
     let value = textAt(state.memory, change.version - 1)
     const edits = change.effect.slice(0, EDITS_TOLD_MAX).map((splice): ToldEdit => {
       const removed = text.slice(value, splice.offset, splice.offset + splice.delete)
-      const line = text.lineAt(value, splice.offset) + (splice.insert.startsWith('\n') ? 1 : 0)
+      const at = text.lineAt(value, splice.offset)
       value = text.apply(value, [splice])
-      return { line, removed: quoted(removed, lengthMax), added: quoted(splice.insert, lengthMax) }
+      const { line, added } =
+        change.type === 'TextInserted'
+          ? asLines(splice.insert, at)
+          : { line: at + (isOfLines(splice.insert || removed) ? 1 : 0), added: splice.insert }
+      return { line, removed: echo(removed, lengthMax), added: echo(added, lengthMax) }
     })
     return { ...reference(change), edits, more: change.effect.length - edits.length }
   })
 }
 
-function quoted(piece: string, lengthMax: number): string {
-  return echo(piece.replace(ROOM, ''), lengthMax)
+/** What begins with a line feed begins with the next line. */
+function isOfLines(piece: string): boolean {
+  return piece.startsWith('\n')
+}
+
+/** A line feed at the border of an insert only makes room for its line. */
+function asLines(insert: string, at: number): { line: number; added: string } {
+  if (insert.startsWith('\n')) return { line: at + 1, added: insert.slice(1) }
+  return { line: at, added: insert.endsWith('\n') ? insert.slice(0, -1) : insert }
 }

@@ -169,11 +169,15 @@ export interface ToolReturn {
   /** The code of a refusal. */
   readonly code?: string
   /** The block and version the call was judged at. */
-  readonly block?: {
-    readonly block_id: string
-    readonly version: number
-    readonly changed: boolean
-  }
+  readonly block?: JudgedBlock
+  /** The same, where one call changed several blocks in its commit. */
+  readonly blocks?: readonly JudgedBlock[]
   /** Versions the model now knows in full, because this return told it everything up to them. */
   readonly seen?: Seen
+}
+
+export interface JudgedBlock {
+  readonly block_id: string
+  readonly version: number
+  readonly changed: boolean
 }

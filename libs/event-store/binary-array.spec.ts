@@ -60,6 +60,16 @@ describe('an array in binary arrives as it was', () => {
     expect(rows.map(({ e }) => e.toISOString())).toEqual(times)
   })
 
+  it('bytes in parts, of which some are empty', async () => {
+    const parts = ['ab', '', 'c'].map((text) => Buffer.from(text))
+    expect(await received('bytea', [parts, null, [], parts])).toEqual([
+      '\\x616263',
+      null,
+      '\\x',
+      '\\x616263',
+    ])
+  })
+
   it('however much longer it is than the one before', async () => {
     const long = 'ä€😀'.repeat(200_000)
     expect(await received('text', ['a', long, null])).toEqual(['a', long, null])

@@ -11,6 +11,9 @@ const OID = {
 
 export type ElementType = keyof typeof OID
 
+/** A buffer may be given in parts. */
+export type Element = string | number | Buffer | readonly Buffer[] | null
+
 /** Dimensions, flags, element type, length, lower bound. */
 const HEADER_BYTES = 20
 /** UTF-8 needs at most three bytes for a UTF-16 unit. */
@@ -29,10 +32,7 @@ let at = 0
  *
  * @param values null stands for SQL null; a `timestamptz` is UTC ISO-8601 with milliseconds.
  */
-export function binaryArray(
-  type: ElementType,
-  values: readonly (string | number | Buffer | null)[],
-): Buffer {
+export function binaryArray(type: ElementType, values: readonly Element[]): Buffer {
   at = 0
   room(HEADER_BYTES)
   put(values.length > 0 ? 1 : 0)
@@ -55,18 +55,26 @@ export function binaryArray(
   return Buffer.from(scratch.subarray(0, at))
 }
 
-function element(type: ElementType, value: string | number | Buffer): void {
-  if (typeof value === 'number') {
-    integer(type, value)
-    return
+function element(type: ElementType, value: NonNullable<Element>): void {
+  if (typeof value === 'number') integer(type, value)
+  else if (typeof value === 'string') string(type, value)
+  else {
+    const start = at
+    room(SIZE_BYTES)
+    put(0)
+    if (Buffer.isBuffer(value)) append(value)
+    else for (const part of value) append(part)
+    scratch.writeInt32BE(at - start - SIZE_BYTES, start)
   }
-  if (typeof value !== 'string') {
-    room(SIZE_BYTES + value.length)
-    put(value.length)
-    scratch.set(value, at)
-    at += value.length
-    return
-  }
+}
+
+function append(bytes: Buffer): void {
+  room(bytes.length)
+  scratch.set(bytes, at)
+  at += bytes.length
+}
+
+function string(type: ElementType, value: string): void {
   if (type === 'timestamptz') {
     room(SIZE_BYTES + 8)
     put(8)

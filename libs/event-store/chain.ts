@@ -1,6 +1,7 @@
-import { hash, randomFillSync } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import type { Actor, Correlation } from '#domain/actor.js'
+import { HashInput } from './hash-input.js'
 
 /** The number of the header's format: the first element of every header. */
 const FORMAT = 1
@@ -88,7 +89,7 @@ function canonicalObject(object: Actor | Correlation): string {
 
 /** Hash of the exact payload text. The salt keeps short texts from being guessed once they are erased. */
 export function payloadHash(salt: Buffer, payload: string): Buffer {
-  return sha256(salt, NOTHING, payload)
+  return sha256(salt, null, payload)
 }
 
 /** `sha256(prev_hash ‖ payload_hash ‖ header bytes)` */
@@ -96,19 +97,15 @@ export function chainHash(prevHash: Buffer, hashOfPayload: Buffer, header: Heade
   return sha256(prevHash, hashOfPayload, headerText(header))
 }
 
-const NOTHING = Buffer.alloc(0)
-/** Used again for every hash: making buffers costs more than hashing what stands in them. */
-let input = Buffer.allocUnsafe(8_192)
+const input = new HashInput()
 
-function sha256(first: Buffer, second: Buffer, text: string): Buffer {
-  const start = first.length + second.length
-  const bytesMax = start + 3 * text.length
-  if (bytesMax > input.length) input = Buffer.allocUnsafe(2 * bytesMax)
-  input.set(first, 0)
-  input.set(second, first.length)
-  const end = start + input.write(text, start, 'utf8')
+function sha256(first: Buffer, second: Buffer | null, text: string): Buffer {
+  input.begin()
+  input.buffer(first)
+  if (second) input.buffer(second)
+  input.utf8(text)
   // By way of a string: half the time of a buffer, which would have memory of its own.
-  return Buffer.from(hash('sha256', input.subarray(0, end), 'binary'), 'latin1')
+  return Buffer.from(input.sha256(), 'latin1')
 }
 
 /** Random bytes for many salts at once. */

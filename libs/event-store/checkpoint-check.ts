@@ -9,6 +9,7 @@ import { decoded, type StoredEvent } from './event-row.js'
 import type { Finding } from './log-check.js'
 import type { Frontier } from './merkle.js'
 
+type SeenEvent = Pick<StoredEvent, 'position' | 'streamId' | 'version' | 'hash'>
 type Source<T> = AsyncIterable<T> | Iterable<T>
 
 export interface CheckpointCheckOptions {
@@ -56,7 +57,7 @@ export class CheckpointCheck {
   }
 
   /** Each event, before it becomes leaf `index`. */
-  see(event: StoredEvent, index: number): void {
+  see(event: SeenEvent, index: number): void {
     const { value } = this.#outside
     if (this.#diverged || !value?.marks || index < value.from) return
     const at = (index - value.from) * MARK_BYTES
@@ -113,7 +114,7 @@ export class CheckpointCheck {
     })
   }
 
-  #differs(event: StoredEvent, index: number): void {
+  #differs(event: SeenEvent, index: number): void {
     const { version, position } = event
     const streamId = decoded(event.streamId)
     this.#diverged = true

@@ -12,12 +12,30 @@ const EDIT = new RegExp(
     `"place":\\{"at":(?:"end"|"line","line":${NUMBER})\\}|` +
     `"new":${STRING}(?:,"all":true)?|` +
     `"policy":"overwrite")\\},` +
-    `"effect":\\[\\{"offset":(${NUMBER}),"delete":(${NUMBER}),"insert":(${STRING})\\}\\],` +
-    `(?:"receipt":\\{[^{}]*\\},)?"length":${NUMBER}\\}$`,
+    `"effect":\\[\\{"offset":(${NUMBER}),"delete":(${NUMBER}),"insert":(${STRING})` +
+    `(\\}\\],(?:"receipt":\\{[^{}]*\\},)?"length":${NUMBER}\\})$`,
 )
 
 /** Of a payload that is matched: matching takes memory that grows with it. */
 const LENGTH_MAX = 65_536
+
+/** What an edit with one splice does; the insert by where its JSON stands in the payload. */
+export interface EditPlace {
+  readonly offset: number
+  readonly delete: number
+  readonly insertFrom: number
+  readonly insertTo: number
+}
+
+/** @returns null where there is no such edit, or only a parser of JSON can tell. */
+export function editPlace(payload: string): EditPlace | null {
+  const edit = payload.length <= LENGTH_MAX && EDIT.exec(payload)
+  if (!edit) return null
+  const [, offset, count, insert, rest] = edit as unknown as string[] & { length: 5 }
+  const insertTo = payload.length - (rest as string).length
+  const insertFrom = insertTo - (insert as string).length
+  return { offset: Number(offset), delete: Number(count), insertFrom, insertTo }
+}
 
 /**
  * What an event does to a text, from its payload's JSON: several times as fast as parsing all of it.
@@ -29,14 +47,14 @@ export function effectOf(
   payload: string,
   decode: (text: string) => string = asItIs,
 ): readonly Splice[] | null {
-  const edit = payload.length <= LENGTH_MAX && EDIT.exec(payload)
+  const edit = editPlace(payload)
   if (!edit) {
     const { effect } = JSON.parse(decode(payload)) as { readonly effect?: unknown }
     return Array.isArray(effect) ? effect : null
   }
   // Parsed even where nothing is escaped: a part of the payload would keep all of it.
-  const insert = JSON.parse(decode(edit[3] as string)) as string
-  return [{ offset: Number(edit[1]), delete: Number(edit[2]), insert }]
+  const insert = JSON.parse(decode(payload.slice(edit.insertFrom, edit.insertTo))) as string
+  return [{ offset: edit.offset, delete: edit.delete, insert }]
 }
 
 function asItIs(text: string): string {

@@ -27,12 +27,16 @@ export interface StoredEvent {
   readonly hash: string
 }
 
-/** The columns of a row, in the order in which they are read. */
-export const ROW_COLUMNS = `position, version, schema, recorded_at, base_version, payload_hash, prev_hash, hash,
-  stream_id, type, actor, command_id, correlation, salt, payload`
+/** Whatever is read of events begins so: what they are ordered by has one place. */
+export const KEY_COLUMNS = 'position, version'
+
+/** The columns of a row, in the order in which they are read: first what tells a chain. */
+export const ROW_COLUMNS = `${KEY_COLUMNS}, hash, prev_hash, payload_hash, stream_id, salt, payload,
+  type, schema, actor, command_id, correlation, base_version, recorded_at`
 const FIELD_COUNT_BYTES = 2
 const LENGTH_BYTES = 4
-const MICROSECONDS_TO_2000 = 946_684_800_000_000
+/** Postgres counts microseconds since 2000. */
+export const MICROSECONDS_TO_2000 = 946_684_800_000_000
 /** No character of UTF-8 that takes more than one byte. */
 const WIDE = /[\x80-\xff]/
 
@@ -44,31 +48,33 @@ const decoder = new HashInput()
  * @param row as a binary string. The event's strings are parts of it: who keeps one keeps the row.
  */
 export function readRow(row: string): StoredEvent {
-  const fields = new FieldReader(row)
+  const fields = new RowFields(row)
   return {
     position: fields.bigint(),
     version: fields.int() as number,
-    schema: fields.smallint(),
-    recordedAt: isoTime(fields.bigint()),
-    baseVersion: fields.int(),
-    payloadHash: fields.bytes() as string,
-    prevHash: fields.bytes() as string,
     hash: fields.bytes() as string,
+    prevHash: fields.bytes() as string,
+    payloadHash: fields.bytes() as string,
     streamId: fields.bytes() as string,
+    salt: fields.bytes(),
+    payload: fields.bytes(),
     type: fields.bytes() as string,
+    schema: fields.smallint(),
     actor: fields.bytes() as string,
     commandId: fields.bytes() as string,
     correlation: fields.bytes(),
-    salt: fields.bytes(),
-    payload: fields.bytes(),
+    baseVersion: fields.int(),
+    recordedAt: isoTime(fields.time()),
   }
 }
 
 /** Fields of a row one after another: each a length, -1 for null, and so many bytes. */
-class FieldReader {
-  private at = FIELD_COUNT_BYTES
-
-  constructor(private readonly row: string) {}
+export class RowFields {
+  /** @param at where the first of them begins. */
+  constructor(
+    private readonly row: string,
+    public at = FIELD_COUNT_BYTES,
+  ) {}
 
   bytes(): string | null {
     const length = this.#int()
@@ -93,6 +99,11 @@ class FieldReader {
     return high * 0x1_0000_0000 + (this.#int() >>> 0)
   }
 
+  /** In milliseconds since 1970. */
+  time(): number {
+    return (this.bigint() + MICROSECONDS_TO_2000) / 1_000
+  }
+
   #int(): number {
     this.at += 4
     return (this.#byte(-4) << 24) | (this.#byte(-3) << 16) | (this.#byte(-2) << 8) | this.#byte(-1)
@@ -101,6 +112,11 @@ class FieldReader {
   #byte(before: number): number {
     return this.row.charCodeAt(this.at + before)
   }
+}
+
+/** The same binary string, and no part of another. */
+export function copyOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString('latin1')
 }
 
 /** The bytes of a text, as a binary string. */
@@ -115,19 +131,47 @@ export function decoded(bytes: string): string {
   return decoder.text()
 }
 
-/** Neighbours in the log were written within the same second: its text is made once. */
+const DAY_SECONDS = 86_400
+const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
+
+/** The beginning of times: neighbours in the log were mostly written on one day, whose text is made once. */
+export class DayText {
+  #day = Number.NaN
+  #text = ''
+
+  /**
+   * @param day since 1970.
+   * @returns up to and with the T; empty when there is no such day.
+   */
+  of(day: number): string {
+    if (day !== this.#day) {
+      const time = new Date(day * DAY_SECONDS * 1_000)
+      this.#day = day
+      this.#text = Number.isNaN(time.getTime()) ? '' : `${time.toISOString().split('T')[0]}T`
+    }
+    return this.#text
+  }
+}
+
+const days = new DayText()
+/** Most neighbours were even written within one second. */
 let second = { at: Number.NaN, text: '' }
 
-/** @param microseconds since 2000, as Postgres counts. */
-function isoTime(microseconds: number): string {
-  const milliseconds = (microseconds + MICROSECONDS_TO_2000) / 1_000
+/** @param milliseconds since 1970. */
+export function isoTime(milliseconds: number): string {
   const at = Math.floor(milliseconds / 1_000)
-  if (at !== second.at) {
-    const time = new Date(at * 1_000)
-    const text = Number.isNaN(time.getTime()) ? 'no time ' : time.toISOString().slice(0, -4)
-    second = { at, text }
-  }
+  if (at !== second.at) second = { at, text: secondText(at) }
   const rest = milliseconds - at * 1_000
   // What is finer than a millisecond is no time we wrote: let it show.
   return `${second.text}${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z`
+}
+
+/** @param at seconds since 1970. */
+function secondText(at: number): string {
+  const day = Math.floor(at / DAY_SECONDS)
+  const text = days.of(day)
+  if (text === '') return 'no time '
+  const seconds = at - day * DAY_SECONDS
+  const minutes = Math.floor(seconds / 60)
+  return `${text}${TWO_DIGITS[Math.floor(minutes / 60)]}:${TWO_DIGITS[minutes % 60]}:${TWO_DIGITS[seconds % 60]}.`
 }

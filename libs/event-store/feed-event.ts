@@ -1,4 +1,8 @@
+import { type ClientBase, escapeLiteral, type Pool } from 'pg'
 import type { Actor, Correlation } from '#domain/actor.js'
+import { FEED_COLUMNS, readFeedRow, TURN_OF } from './feed-row.js'
+import { isPast, type Mark } from './fence.js'
+import { RowCopy } from './row-copy.js'
 import type { Queryable } from './stream-reader.js'
 
 /**
@@ -35,30 +39,6 @@ export interface FeedFilter {
   readonly streamId?: string
 }
 
-interface Row {
-  position: string
-  tenant_id: string
-  stream_id: string
-  version: number
-  type: string
-  actor: Actor
-  command_id: string
-  correlation: Correlation | null
-  base_version: number | null
-  payload: object | null
-  recorded_at: Date
-  hash: Buffer
-  turn_of: string | null
-}
-
-/** A look-up for each row, never a join: no plan may read the whole of `turns` for a few events. */
-const TURN_OF = `case when e.stream_id like 'run-%' then
-         (select t.agent_id from turns t where t.tenant_id = e.tenant_id and t.run_id = e.stream_id)
-       end`
-const SELECT = `select e.position, e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command_id,
-       e.correlation, e.base_version, e.payload, e.recorded_at, e.hash, ${TURN_OF} as turn_of
-  from events e`
-
 /** True if the filter lets the event through: the same as `readWindow` does in the database. */
 export function matches(event: FeedEvent, filter: FeedFilter): boolean {
   const { types, agentId, streamId } = filter
@@ -69,19 +49,20 @@ export function matches(event: FeedEvent, filter: FeedFilter): boolean {
   return byAgent || event.streamId === agentId || event.turnOf === agentId
 }
 
-/** Events of all tenants with `after < position <= upTo`, in the order of the log. */
-export async function readAll(
-  db: Queryable,
-  after: number,
-  upTo: number,
-  limit: number,
+/**
+ * Events of all tenants with `after < position <= upTo`, in the order of the log.
+ *
+ * @param past the mark of the fence that makes `upTo` certain: before it has passed, nothing is read.
+ */
+export function readAll(
+  session: ClientBase,
+  window: { readonly after: number; readonly upTo: number; readonly limit: number },
+  past?: Mark,
 ): Promise<FeedEvent[]> {
-  const { rows } = await db.query<Row>({
-    name: 'feed-all',
-    text: `${SELECT} where e.position > $1 and e.position <= $2 order by e.position limit $3`,
-    values: [after, upTo, limit],
-  })
-  return rows.map(toEvent)
+  const { after, upTo, limit } = window
+  const where = [`e.position > ${after}`, `e.position <= ${upTo}`]
+  if (past) where.push(isPast(past))
+  return readRows(session, where, limit)
 }
 
 /**
@@ -89,28 +70,57 @@ export async function readAll(
  * log. `upTo` must be certified.
  */
 export async function readWindow(
-  db: Queryable,
+  pool: Pool,
   tenantId: string,
   filter: FeedFilter,
   after: number,
   upTo: number,
   limit: number,
 ): Promise<FeedEvent[]> {
-  const values: unknown[] = [after, upTo, limit, tenantId]
-  const parameter = (value: unknown): string => `$${values.push(value)}`
-  const where = ['e.position > $1', 'e.position <= $2', 'e.tenant_id = $4']
+  const where = [
+    `e.position > ${after}`,
+    `e.position <= ${upTo}`,
+    `e.tenant_id = ${escapeLiteral(tenantId)}`,
+  ]
   const { types, agentId, streamId } = filter
-  if (types) where.push(`e.type = any(${parameter(types)}::text[])`)
-  if (streamId !== undefined) where.push(`e.stream_id = ${parameter(streamId)}`)
+  if (types) where.push(`e.type = any(array[${types.map(escapeLiteral).join()}]::text[])`)
+  if (streamId !== undefined) where.push(`e.stream_id = ${escapeLiteral(streamId)}`)
   if (agentId !== undefined) {
-    const agent = parameter(agentId)
+    const agent = escapeLiteral(agentId)
     const by = `e.actor->>'kind' = 'agent' and e.actor->>'id' = ${agent}`
     where.push(`(e.stream_id = ${agent} or (${by}) or ${TURN_OF} = ${agent})`)
   }
-  // Not named: the best plan depends on how much of the log the window holds.
-  const text = `${SELECT} where ${where.join(' and ')} order by e.position limit $3`
-  const { rows } = await db.query<Row>({ text, values })
-  return rows.map(toEvent)
+  const session = await pool.connect()
+  // A connection that breaks while it is held says so as an event too; unheard, it ends the process.
+  session.on('error', ignore)
+  let broken = true
+  try {
+    const events = await readRows(session, where, limit)
+    broken = false
+    return events
+  } finally {
+    session.off('error', ignore)
+    session.release(broken)
+  }
+}
+
+/**
+ * As a COPY, like every reader of many events. It is planned each time, which suits: the best plan depends
+ * on how much of the log the window holds.
+ */
+async function readRows(
+  session: ClientBase,
+  where: readonly string[],
+  limit: number,
+): Promise<FeedEvent[]> {
+  const text = `copy (select ${FEED_COLUMNS} from events e
+    where ${where.join(' and ')} order by e.position limit ${limit}) to stdout (format binary)`
+  const copy = RowCopy.start(session, text)
+  const events: FeedEvent[] = []
+  for (let window = await copy.next(); window; window = await copy.next()) {
+    events.push(...window.map(readFeedRow))
+  }
+  return events
 }
 
 /** The last event at or below a certified position: 0 when there is none. */
@@ -123,20 +133,5 @@ export async function lastPosition(db: Queryable, upTo: number): Promise<number>
   return Number(rows[0]?.position ?? 0)
 }
 
-function toEvent(row: Row): FeedEvent {
-  return {
-    position: Number(row.position),
-    tenantId: row.tenant_id,
-    streamId: row.stream_id,
-    version: row.version,
-    type: row.type,
-    actor: row.actor,
-    commandId: row.command_id,
-    correlation: row.correlation,
-    baseVersion: row.base_version,
-    payload: row.payload,
-    recordedAt: row.recorded_at.toISOString(),
-    hash: row.hash,
-    turnOf: row.turn_of,
-  }
-}
+/** The query that was under way reports the same. */
+function ignore(): void {}

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient } from 'pg'
-import { Fence, type FenceStatus } from './fence.js'
+import { Fence, type FenceStatus, type Mark } from './fence.js'
 
 export interface PollerOptions {
   /** One connection of it is the poller's. */
@@ -10,8 +10,30 @@ export interface PollerOptions {
   readonly stalledMs?: number
 }
 
+/** Whoever takes what the poller has found to be certain. */
+export interface PollerTarget {
+  /** Whether anybody waits for events: otherwise the poller takes its time. */
+  readonly isWatched: boolean
+  /**
+   * Done before the next look.
+   *
+   * @param past the mark that has to be passed first, as far as is known yet: `upTo` is certain only if
+   *   something is found behind it.
+   * @returns how many events were read.
+   */
+  onCertified(session: PoolClient, upTo: number, past?: Mark): Promise<number>
+}
+
 const POLL_MS_MIN = 2
 const POLL_MS_MAX = 50
+/** What transactions that were under way at a look take to end: a flush, and what waits before it. */
+const SETTLE_MS = 3
+/**
+ * The poller rests so many times as long as it has worked: a look and a page cost as much as dozens of
+ * events, writers pay for that where they share the processor, and a page that is read later is larger.
+ */
+const REST_FACTOR = 4
+const REST_MS_MAX = 8
 const RECONNECT_MS = 500
 
 /** Somebody who waits until what is committed now can be read. */
@@ -34,10 +56,9 @@ export class FeedPoller {
   #wake: (() => void) | null = null
   #woken = false
 
-  /** @param onCertified is done before the next look. */
   constructor(
     private readonly options: PollerOptions,
-    private readonly onCertified: (session: PoolClient, certified: number) => Promise<void>,
+    private readonly target: PollerTarget,
   ) {}
 
   start(): void {
@@ -107,16 +128,20 @@ export class FeedPoller {
       let pauseMs = POLL_MS_MIN
       let passed = 0
       while (!this.#closed) {
+        const begun = performance.now()
         const moved = await this.#look(fence)
+        const settledMs = await this.#take(session, fence, passed)
+        const workedMs = performance.now() - begun - settledMs
         const { certified } = this.#status
-        if (certified > passed) await this.onCertified(session, certified)
-        const idle = !moved && certified === passed
+        const idle = !this.target.isWatched || (!moved && certified === passed)
         passed = certified
         this.#settle(certified)
-        pauseMs = idle ? Math.min(pauseMs * 2, POLL_MS_MAX) : POLL_MS_MIN
+        const isAwaited = !idle || this.#waiters.size > 0
+        pauseMs = isAwaited ? POLL_MS_MIN : Math.min(pauseMs * 2, POLL_MS_MAX)
         // However many hints come, there is time to breathe between two looks.
-        await sleep(POLL_MS_MIN)
-        if (await this.#pause(pauseMs - POLL_MS_MIN)) pauseMs = POLL_MS_MIN
+        const restMs = Math.min(Math.max(POLL_MS_MIN, workedMs * REST_FACTOR), REST_MS_MAX)
+        await sleep(restMs)
+        if (await this.#pause(pauseMs - restMs)) pauseMs = POLL_MS_MIN
       }
       broken = false
     } finally {
@@ -134,6 +159,23 @@ export class FeedPoller {
     this.#lookedAt = performance.now()
     for (const waiter of waiting) waiter.drawn = this.#status.drawn
     return this.#status.drawn !== before
+  }
+
+  /** What has become certain; else what will have been in a moment. @returns how long that was waited for. */
+  async #take(session: PoolClient, fence: Fence, passed: number): Promise<number> {
+    const { certified } = this.#status
+    const mark = this.target.isWatched ? fence.next : null
+    const begun = performance.now()
+    if (mark) await sleep(SETTLE_MS)
+    const settledMs = performance.now() - begun
+    const events = mark ? await this.target.onCertified(session, mark.drawn, mark) : 0
+    if (mark && events > 0) {
+      fence.pass(mark)
+      this.#status = fence.status()
+    } else if (certified > passed) {
+      await this.target.onCertified(session, certified)
+    }
+    return settledMs
   }
 
   #settle(certified: number): void {

@@ -184,6 +184,40 @@ describe('a long idle transaction', () => {
   })
 })
 
+describe('an event', () => {
+  it('read piece by piece is the one that stands in the log', async () => {
+    const feed = openFeed()
+    const writer = log.openWriter()
+    const blockId = await log.createBlock(writer)
+    await caughtUp(feed)
+    const signal = new AbortController().signal
+    const followed = feed.follow({ tenantId, after: feed.head, signal })
+    const first = followed.next()
+    await writer.submit(insertion(blockId, 'naïve “words” \u{1f98a} \n\\'))
+    const event = (await first).value?.events[0]
+    await followed.return()
+    const { rows } = await reads.query('select * from events where position = $1', [
+      event?.position,
+    ])
+    const [row] = rows
+    expect(event?.payload).toEqual(row.payload)
+    expect(event?.payload).toBe(event?.payload)
+    expect(event?.hash).toEqual(row.hash)
+    expect(event).toMatchObject({
+      tenantId,
+      streamId: blockId,
+      version: row.version,
+      type: row.type,
+      actor: row.actor,
+      commandId: row.command_id,
+      correlation: row.correlation,
+      baseVersion: row.base_version,
+      recordedAt: row.recorded_at.toISOString(),
+      turnOf: null,
+    })
+  })
+})
+
 describe('pages', () => {
   it('visit every event once whatever their length, filtered as a live reader is', async () => {
     const feed = openFeed()

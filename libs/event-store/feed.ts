@@ -2,10 +2,11 @@ import type { PoolClient } from 'pg'
 import { type FeedEvent, type FeedFilter, lastPosition, readAll, readWindow } from './feed-event.js'
 import { type Batch, FeedInbox } from './feed-inbox.js'
 import { FeedPoller, type PollerOptions } from './feed-poller.js'
+import type { Mark } from './fence.js'
 
 /** The channel on which processes hint, after a commit, that the log has grown. */
 export const FEED_HINTS = 'palimpsest_feed'
-/** A poller that has found something stays awake for longer than this without a hint. */
+/** A poller that is watched and has found something stays awake for longer than this without a hint. */
 export const FEED_HINT_MS = 25
 
 export interface FeedPage {
@@ -56,9 +57,13 @@ export class Feed {
 
   /** @param options whose pool the readers that are behind use too. */
   constructor(private readonly options: PollerOptions) {
-    this.#poller = new FeedPoller(options, (session, certified) =>
-      this.#deliver(session, certified),
-    )
+    const inboxes = this.#inboxes
+    this.#poller = new FeedPoller(options, {
+      get isWatched() {
+        return inboxes.size > 0
+      },
+      onCertified: (session, upTo, past) => this.#deliver(session, upTo, past),
+    })
   }
 
   start(): void {
@@ -72,9 +77,9 @@ export class Feed {
     await this.#poller.close()
   }
 
-  /** A hint: there may be something new. */
+  /** A hint: there may be something new for whoever stands at the head. */
   wake(): void {
-    this.#poller.wake()
+    if (this.#inboxes.size > 0) this.#poller.wake()
   }
 
   /** The last event that can be read: nothing before it is missing. Survives a crash of the server. */
@@ -169,6 +174,7 @@ export class Feed {
     const end = (): void => inbox.close()
     signal.addEventListener('abort', end, { once: true })
     this.#inboxes.add(inbox)
+    this.#poller.wake()
     try {
       while (position < joined && !this.#isOver(options)) {
         const { reads } = this.options
@@ -190,24 +196,34 @@ export class Feed {
     }
   }
 
-  /** Reads what has become certain, once for all who stand at the head. */
-  async #deliver(session: PoolClient, certified: number): Promise<void> {
-    const few = this.#started && certified - this.#head <= DELIVERED_MAX
-    this.#started = true
+  /**
+   * Reads what has become certain, once for all who stand at the head.
+   *
+   * @param past what has to be passed before `upTo` is certain.
+   * @returns how many events were read: none if it is not passed.
+   */
+  async #deliver(session: PoolClient, upTo: number, past?: Mark): Promise<number> {
+    const few = this.#started && upTo - this.#head <= DELIVERED_MAX
+    let delivered = 0
     while (few && this.#inboxes.size > 0) {
-      const events = await readAll(session, this.#head, certified, BATCH)
+      const window = { after: this.#head, upTo, limit: BATCH }
+      const events = await readAll(session, window, delivered === 0 ? past : undefined)
+      delivered += events.length
       const position = events.at(-1)?.position ?? this.#head
       this.#head = position
       for (const inbox of this.#inboxes) {
         if (!inbox.offer(events, position)) this.#inboxes.delete(inbox)
       }
-      if (events.length < BATCH) return
+      if (events.length < BATCH) return delivered
     }
-    const last = await lastPosition(session, certified)
-    if (last <= this.#head) return
+    if (past && delivered === 0) return 0
+    this.#started = true
+    const last = await lastPosition(session, upTo)
+    if (last <= this.#head) return delivered
     this.#head = last
     // Whoever came to the head meanwhile has not been given this.
     for (const inbox of this.#inboxes) inbox.close()
     this.#inboxes.clear()
+    return delivered
   }
 }

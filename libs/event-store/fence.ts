@@ -1,3 +1,4 @@
+import type { QueryResult } from 'pg'
 import type { Queryable } from './stream-reader.js'
 
 /** How far the log can be read without ever missing an event, and what holds it up. */
@@ -13,10 +14,18 @@ export interface FenceStatus {
 }
 
 /** Positions up to `drawn` are certain once every transaction older than `xid` has ended. */
-interface Mark {
+export interface Mark {
   readonly drawn: number
   readonly xid: bigint
   readonly since: number
+}
+
+/**
+ * A condition that holds in every statement that sees all events up to the mark's position: the snapshot it
+ * is asked of is the one the statement reads in.
+ */
+export function isPast({ xid }: Mark): string {
+  return `pg_snapshot_xmin(pg_current_snapshot()) > '${xid}'`
 }
 
 interface Holder {
@@ -29,13 +38,12 @@ const STALLED_MS = 1_000
 const BLOCKER_EVERY_MS = 1_000
 const MARKS_MAX = 32
 
-const LOOK = {
-  name: 'fence-look',
-  text: `select case when is_called then last_value else 0 end as drawn,
+const LOOK = `select case when is_called then last_value else 0 end as drawn,
                 pg_snapshot_xmin(pg_current_snapshot())::text as xmin
-           from events_position`,
-}
-const TAKE_XID = { name: 'fence-xid', text: 'select pg_current_xact_id()::text as xid' }
+           from events_position`
+/** Of a log at rest none is taken. */
+const takeXid = (marked: number): string =>
+  `select pg_current_xact_id()::text as xid from events_position where is_called and last_value > ${marked}`
 const HOLDERS = {
   name: 'fence-holders',
   text: `select virtualtransaction as vxid, pid from pg_locks
@@ -79,15 +87,16 @@ export class Fence {
     private readonly stalledMs = STALLED_MS,
   ) {}
 
-  /** Looks once: certifies what has settled, and marks what is new. An idle log costs one statement. */
+  /** Looks once: certifies what has settled, and marks what is new. */
   async advance(): Promise<FenceStatus> {
-    const { drawn, xmin } = await this.#look()
+    const marked = this.#marks.at(-1)?.drawn ?? this.#certified
+    const since = performance.now()
+    const { drawn, xmin, xid } = await this.#look(marked)
     this.#drawn = drawn
     while (this.#marks[0] && this.#marks[0].xid < xmin) {
       this.#certified = (this.#marks.shift() as Mark).drawn
     }
-    const marked = this.#marks.at(-1)?.drawn ?? this.#certified
-    if (drawn > marked && this.#marks.length < MARKS_MAX) await this.#mark(drawn)
+    if (xid !== null && drawn > marked) this.#marks.push({ drawn, xid, since })
     await this.#passStalled(drawn, xmin)
     return this.status()
   }
@@ -102,17 +111,27 @@ export class Fence {
     }
   }
 
-  async #look(): Promise<{ drawn: number; xmin: bigint }> {
-    const { rows } = await this.session.query<{ drawn: string; xmin: string }>(LOOK)
-    const [row] = rows
-    if (!row) throw new Error('the sequence of positions is missing')
-    return { drawn: Number(row.drawn), xmin: BigInt(row.xmin) }
+  /** The oldest mark that is still waited for: a statement may ask for itself whether it `isPast` it. */
+  get next(): Mark | null {
+    return this.#marks[0] ?? null
   }
 
-  async #mark(drawn: number): Promise<void> {
-    const since = performance.now()
-    const { rows } = await this.session.query<{ xid: string }>(TAKE_XID)
-    this.#marks.push({ drawn, xid: BigInt(rows[0]?.xid as string), since })
+  /** Such a statement found that it is. */
+  pass(mark: Mark): void {
+    while (this.#marks[0] && this.#marks[0].drawn <= mark.drawn) {
+      this.#certified = (this.#marks.shift() as Mark).drawn
+    }
+  }
+
+  /** Both statements in one message: the id is taken after the position was read, and ends with them. */
+  async #look(marked: number): Promise<{ drawn: number; xmin: bigint; xid: bigint | null }> {
+    const takes = this.#marks.length < MARKS_MAX ? [takeXid(marked)] : []
+    const text = [LOOK, ...takes].join(';')
+    const results: QueryResult[] = [await this.session.query(text)].flat()
+    const [row, taken] = results.map(({ rows }) => rows[0])
+    if (!row) throw new Error('the sequence of positions is missing')
+    const xid = taken ? BigInt(taken.xid) : null
+    return { drawn: Number(row.drawn), xmin: BigInt(row.xmin), xid }
   }
 
   /** `drawn` was read in an earlier statement than the locks are. */
@@ -136,7 +155,7 @@ export class Fence {
       holders: new Set(held.map(({ vxid }) => vxid)),
     }
     if (held.length > 0) return
-    this.#certified = this.#waitingFor.drawn
+    this.#certified = Math.max(this.#certified, this.#waitingFor.drawn)
     this.#waitingFor = null
     while (this.#marks[0] && this.#marks[0].drawn <= this.#certified) this.#marks.shift()
   }

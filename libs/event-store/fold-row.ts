@@ -3,6 +3,7 @@ import type { Actor, Correlation } from '#domain/actor.js'
 import type { Foldable } from '#domain/event.js'
 import { type AnyEvent, isKnownType } from '#domain/streams.js'
 import { foldedPayload } from './edit-payload.js'
+import { decoded, encoded, KEY_COLUMNS, RowFields } from './event-row.js'
 
 /** An event no fold of this version can read: only its own stream is affected. */
 export class UnreadableEvent extends Error {
@@ -43,46 +44,90 @@ export function hashOf(row: FoldRow): Buffer {
   return readBytes(row[6] as string) as unknown as Buffer
 }
 
-/** Bytes of its payload. */
-export function bytesOf(row: FoldRow): number {
-  return row[5] === null ? 0 : Buffer.byteLength(row[5])
+/** The same of a stream that is read in windows, as columns of a COPY. */
+export const COPIED_COLUMNS = `${KEY_COLUMNS}, type, payload, actor, correlation, recorded_at`
+
+/** As a fold takes it, and the bytes of its payload. */
+export type FoldEvent = Foldable<AnyEvent> & { readonly bytes: number }
+
+/** @throws UnreadableEvent for a type this version does not know. */
+export function foldEvent(streamId: string, row: FoldRow): FoldEvent {
+  const [version, type, actor, correlation, seconds, payload] = row
+  const bytes = payload === null ? 0 : Buffer.byteLength(payload)
+  const texts = { payload, actor, correlation, decode: asItIs }
+  return known(streamId, new RowEvent(Number(version), type, bytes, texts, 1_000 * Number(seconds)))
 }
 
 /**
- * Of most events a fold looks at the payload alone.
- *
+ * @param row of `COPIED_COLUMNS`, as a binary string.
  * @throws UnreadableEvent for a type this version does not know.
  */
-export function foldable(streamId: string, row: FoldRow): Foldable<AnyEvent> {
-  if (!isKnownType(row[1])) throw new UnreadableEvent(streamId, Number(row[0]), row[1])
-  return new RowEvent(row) as unknown as Foldable<AnyEvent>
+export function copiedEvent(streamId: string, row: string): FoldEvent {
+  const fields = new RowFields(row)
+  fields.bigint()
+  const version = fields.int() as number
+  const type = typeOf(fields.bytes() as string)
+  const payload = fields.bytes()
+  const actor = fields.bytes() as string
+  const texts = { payload, actor, correlation: fields.bytes(), decode: decoded }
+  return known(streamId, new RowEvent(version, type, payload?.length ?? 0, texts, fields.time()))
 }
 
-class RowEvent implements Omit<Foldable, keyof AnyEvent> {
-  readonly version: number
-  readonly type: string
+function known(streamId: string, event: RowEvent): FoldEvent {
+  const { version, type } = event
+  if (!isKnownType(type)) throw new UnreadableEvent(streamId, version, type)
+  return event as unknown as FoldEvent
+}
 
-  constructor(private readonly row: FoldRow) {
-    this.version = Number(row[0])
-    this.type = row[1]
+/** Neighbours are mostly of one type: a text that is known needs not be looked up. */
+let newestType = { bytes: '', text: '' }
+
+function typeOf(bytes: string): string {
+  if (bytes !== newestType.bytes) {
+    const text = decoded(bytes)
+    newestType = { bytes: encoded(text), text }
   }
+  return newestType.text
+}
+
+interface RowTexts {
+  readonly payload: string | null
+  readonly actor: string
+  readonly correlation: string | null
+  readonly decode: (text: string) => string
+}
+
+function asItIs(text: string): string {
+  return text
+}
+
+/** Of most events a fold looks at the payload alone. */
+class RowEvent implements Omit<Foldable, keyof AnyEvent> {
+  constructor(
+    readonly version: number,
+    readonly type: string,
+    readonly bytes: number,
+    private readonly texts: RowTexts,
+    private readonly milliseconds: number,
+  ) {}
 
   /** Of an edit its effect, which is all that a fold takes from it. */
   get payload(): object | null {
-    const payload = this.row[5]
+    const { payload, decode } = this.texts
     if (payload === null) return null
-    return foldedPayload(this.type, payload)
+    return foldedPayload(this.type, payload, decode)
   }
 
   get actor(): Actor {
-    return JSON.parse(this.row[2])
+    return JSON.parse(this.texts.decode(this.texts.actor))
   }
 
   get correlation(): Correlation | null {
-    return this.row[3] === null ? null : JSON.parse(this.row[3])
+    const { correlation, decode } = this.texts
+    return correlation === null ? null : JSON.parse(decode(correlation))
   }
 
   get recordedAt(): string {
-    return new Date(Math.round(Number(this.row[4]) * 1_000)).toISOString()
+    return new Date(Math.round(this.milliseconds)).toISOString()
   }
 }

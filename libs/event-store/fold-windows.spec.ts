@@ -5,7 +5,9 @@ import { decideBlock } from '#domain/block.js'
 import type { BlockCommand } from '#domain/block-events.js'
 import { evolve, initialState, storedState } from '#domain/streams.js'
 import { actor, openLog, type TestLog, tenantId } from '../../test/support/log.js'
-import { FOLD_LIMITS, type FoldLimits } from './fold-windows.js'
+import type { FoldLimits } from './fold-windows.js'
+import { scanWindows } from './log-scan.js'
+import { RowCopy } from './row-copy.js'
 import {
   catchUp,
   type FoldedStream,
@@ -72,8 +74,6 @@ function folds(streams: ReadonlyMap<string, FoldedStream>): Map<string, object> 
 const limits = fc.record<FoldLimits>({
   first: fc.integer({ min: 1, max: 200 }),
   each: fc.integer({ min: 1, max: 60 }),
-  window: fc.integer({ min: 1, max: 120 }),
-  windowBytes: fc.integer({ min: 1, max: 20_000 }),
 })
 
 describe('a fold in windows', () => {
@@ -115,20 +115,31 @@ describe('a fold in windows', () => {
     )
   })
 
-  it('never has more of the log in memory than the limits say', async () => {
+  it('reads no more events with the first statement than the limits say, and those after in windows', async () => {
     const read: number[] = []
     const counting = {
-      query: async (query: QueryConfig) => {
-        const result = await log.reads.query(query)
-        read.push(result.rows.length)
-        return result
+      query: (query: QueryConfig | RowCopy) => {
+        if (query instanceof RowCopy) return log.reads.query(query as never)
+        const result = log.reads.query(query)
+        return result.then((done) => read.push(done.rows.length) && done)
       },
     } as unknown as Queryable
-    const limits = { ...FOLD_LIMITS, first: 40, each: 20, window: 50 }
-    await foldStreams(counting, tenantId, blockIds, undefined, limits)
-    expect(read[0]).toBe(40)
-    expect(read.reduce((sum, rows) => sum + rows)).toBeGreaterThan(2 * EVENTS - 1)
-    expect(Math.max(...read)).toBe(50)
+    const windows: number[] = []
+    const scan = { streamId: blockIds[0] as string, after: 20, upToVersion: 300 }
+    for await (const { rows } of scanWindows(log.reads, tenantId, scan)) windows.push(rows)
+    expect(windows.reduce((sum, rows) => sum + rows)).toBe(280)
+    await foldStreams(counting, tenantId, blockIds, undefined, { first: 40, each: 20 })
+    // One statement for both streams, and for each of them the hash of its newest event.
+    expect(read).toEqual([40, 1, 1])
+  })
+
+  it('says that a window cannot be read', async () => {
+    const gone = {
+      query: (query: QueryConfig | RowCopy) =>
+        query instanceof RowCopy ? Promise.reject(new Error('gone')) : log.reads.query(query),
+    } as unknown as Queryable
+    const limits = { first: 40, each: 20 }
+    await expect(foldStreams(gone, tenantId, blockIds, undefined, limits)).rejects.toThrow('gone')
   })
 
   it('says where nothing can be read', async () => {

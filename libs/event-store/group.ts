@@ -4,7 +4,7 @@ import { ERRORS, type Rejection } from '#domain/errors.js'
 import { streamKind } from '#domain/event.js'
 import { type AnyState, type Append, evolve } from '#domain/streams.js'
 import type { TurnState } from '#domain/turn.js'
-import { link } from './chain.js'
+import { type Header, link } from './chain.js'
 import {
   addEvent,
   addRow,
@@ -126,7 +126,20 @@ function eventRow(pending: PendingUnit, append: Append, from: FoldedStream, now:
     recordedAt: now,
   }
   const payload = JSON.stringify(event.payload)
-  const hashed = link(from.hash, payload, { ...event, schema: SCHEMA })
+  // Named one by one: V8 gives each copy by `...` a shape of its own, and then looks every field up.
+  const header: Header = {
+    tenantId: event.tenantId,
+    streamId: event.streamId,
+    version: event.version,
+    type: event.type,
+    schema: SCHEMA,
+    actor: event.actor,
+    commandId,
+    correlation: event.correlation,
+    baseVersion: event.baseVersion,
+    recordedAt: now,
+  }
+  const hashed = link(from.hash, payload, header)
   return { event: event as StreamEvent, schema: SCHEMA, payload, link: hashed }
 }
 

@@ -2,35 +2,53 @@ import { hash } from 'node:crypto'
 
 const VIEWS_MAX = 4_096
 
+/** UTF-8 needs at most three bytes for a UTF-16 unit. */
+const BYTES_PER_UNIT = 3
+
 /** What every buffer has and its types leave out: `write` without looking up its encoding each time. */
-interface Latin1Buffer extends Buffer {
+interface StringBuffer extends Buffer {
   latin1Write(bytes: string, at: number): number
+  utf8Write(text: string, at: number): number
 }
 
-/** A buffer of zeros that binary strings are written to. */
-export function latin1Buffer(bytes: number): Latin1Buffer {
-  return Buffer.alloc(bytes) as Latin1Buffer
+/** A buffer of zeros that strings are written to. */
+export function stringBuffer(bytes: number): StringBuffer {
+  return Buffer.alloc(bytes) as StringBuffer
 }
 
 /**
  * What is to be hashed, put together in one buffer that is used again: for each length a view is made
  * once, because making buffers costs more than hashing what stands in them. Binary strings go in, one
- * character a byte, and one comes out.
+ * character a byte, and one comes out; for what is none there are `buffer` and `utf8`.
  */
 export class HashInput {
-  #buffer = latin1Buffer(16 * VIEWS_MAX)
+  #buffer = stringBuffer(16 * VIEWS_MAX)
   #views: Buffer[] = []
   #length = 0
 
   /** Begins anew. */
-  begin(bytes: string): void {
+  begin(bytes?: string): void {
     this.#length = 0
-    this.bytes(bytes)
+    if (bytes !== undefined) this.bytes(bytes)
   }
 
   bytes(bytes: string): void {
     if (this.#length + bytes.length > this.#buffer.length) this.#grow(bytes.length)
     this.#length += this.#buffer.latin1Write(bytes, this.#length)
+  }
+
+  /** The same for what is no binary string. */
+  buffer(bytes: Buffer): void {
+    if (this.#length + bytes.length > this.#buffer.length) this.#grow(bytes.length)
+    this.#buffer.set(bytes, this.#length)
+    this.#length += bytes.length
+  }
+
+  /** A text, in UTF-8. */
+  utf8(text: string): void {
+    const bytesMax = BYTES_PER_UNIT * text.length
+    if (this.#length + bytesMax > this.#buffer.length) this.#grow(bytesMax)
+    this.#length += this.#buffer.utf8Write(text, this.#length)
   }
 
   sha256(): string {
@@ -58,7 +76,7 @@ export class HashInput {
   }
 
   #grow(bytes: number): void {
-    const larger = latin1Buffer(2 * (this.#length + bytes))
+    const larger = stringBuffer(2 * (this.#length + bytes))
     this.#buffer.copy(larger, 0, 0, this.#length)
     this.#buffer = larger
     this.#views = []

@@ -1,8 +1,7 @@
-import canonicalize from 'canonicalize'
 import { apply, type Splice } from '#domain/text.js'
 import { effectOf } from './edit-payload.js'
-import { decoded, encoded, type StoredEvent } from './event-row.js'
-import { HashInput } from './hash-input.js'
+import { EventCheck, type EventFault } from './event-check.js'
+import { decoded, type StoredEvent } from './event-row.js'
 import { Frontier } from './merkle.js'
 
 /** What kind of thing is wrong. */
@@ -41,14 +40,20 @@ export interface Finding {
 
 /** The newest event of a stream, as far as it was read. */
 interface Tip {
-  /** Of each of its headers the beginning. */
-  readonly prefix: string
   version: number
   hash: string
   /** The text of a block; null when it cannot be told. */
   text: string | null
   /** No character of the text is two UTF-16 units: offsets need no counting. */
   narrow: boolean
+}
+
+/** An event that was checked in itself, and what is needed of it to check what follows from it. */
+export interface CheckedEvent
+  extends Pick<StoredEvent, 'position' | 'streamId' | 'version' | 'hash' | 'prevHash'> {
+  readonly fault: EventFault | null
+  /** What it does to a text; null when that cannot be told. */
+  effect(): readonly Splice[] | null
 }
 
 export interface LogCheckOptions {
@@ -63,7 +68,6 @@ export interface LogCheckOptions {
 }
 
 const GENESIS = '\0'.repeat(32)
-const ACTORS_MAX = 10_000
 
 /**
  * Checks events one after another, in the order of the log: every payload against its hash, every
@@ -75,15 +79,11 @@ export class LogCheck {
   /** Of the newest event. */
   position = 0
   readonly #tips = new Map<string, Tip>()
-  readonly #actors = new Map<string, string>()
-  readonly #tenant: string
-  readonly #input = new HashInput()
-  /** Of the event that was hashed last. */
-  #digest = ''
+  readonly #events: EventCheck
 
   constructor(private readonly options: LogCheckOptions) {
     this.tree = options.start ?? Frontier.empty()
-    this.#tenant = encoded(JSON.stringify(options.tenantId))
+    this.#events = new EventCheck(options.tenantId)
   }
 
   /** Streams seen so far. */
@@ -106,41 +106,46 @@ export class LogCheck {
   }
 
   check(event: StoredEvent): void {
+    const { position, streamId, version, hash, prevHash, payload } = event
+    this.follow({
+      ...{ position, streamId, version, hash, prevHash },
+      fault: this.#events.fault(event),
+      effect: () => (payload === null ? null : effectIn(payload)),
+    })
+  }
+
+  /** The same for an event that was checked in itself. Its strings are kept. */
+  follow(event: CheckedEvent): void {
+    const { version, hash } = event
     const tip = this.#tips.get(event.streamId) ?? this.#begin(event)
-    const fault = this.#fault(event, tip)
-    if (fault) this.#report(event, tip.version + 1, fault)
-    // A part of a row would keep the row: the digest that equals it does not.
-    const hash = fault ? copyOf(event.hash) : this.#digest
-    tip.version = event.version
+    const wrong = this.#wrong(event, tip)
+    if (wrong) this.#report(event, tip.version + 1, wrong)
+    tip.version = version
     tip.hash = hash
-    if (tip.text !== null) foldText(tip, fault ? null : event.payload)
+    if (tip.text !== null) foldText(tip, wrong ? null : event.effect())
     this.position = event.position
     this.tree.append(hash)
   }
 
-  #begin(event: StoredEvent): Tip {
+  #begin(event: CheckedEvent): Tip {
     const { partial, texts } = this.options
-    const streamId = copyOf(event.streamId)
     const tip: Tip = {
-      prefix: this.#prefix(streamId),
       version: partial ? event.version - 1 : 0,
       hash: partial && event.version > 1 ? event.prevHash : GENESIS,
       text: texts && event.streamId.startsWith('block-') ? '' : null,
       narrow: true,
     }
-    this.#tips.set(streamId, tip)
+    this.#tips.set(event.streamId, tip)
     return tip
   }
 
-  #fault(event: StoredEvent, tip: Tip): FindingKind | null {
-    if (event.version !== tip.version + 1) return 'version'
-    if (!this.#paysWhatItHashed(event)) return 'payload'
-    if (event.prevHash !== tip.hash) return 'link'
-    this.#digest = this.#hash(event, tip)
-    return this.#digest === event.hash ? null : 'header'
+  #wrong({ version, prevHash, fault }: CheckedEvent, tip: Tip): FindingKind | null {
+    if (version !== tip.version + 1) return 'version'
+    if (fault === 'payload') return 'payload'
+    return prevHash === tip.hash ? fault : 'link'
   }
 
-  #report(event: StoredEvent, expected: number, kind: FindingKind): void {
+  #report(event: CheckedEvent, expected: number, kind: FindingKind): void {
     const { position, version } = event
     const streamId = decoded(event.streamId)
     const details: Partial<Record<FindingKind, string>> = {
@@ -158,112 +163,10 @@ export class LogCheck {
       detail: details[kind] as string,
     })
   }
-
-  /** `sha256(salt ‖ payload)`; of an erased payload only the hash is left. */
-  #paysWhatItHashed({ payload, salt, payloadHash }: StoredEvent): boolean {
-    if (payload === null) return true
-    const input = this.#input
-    input.begin(salt ?? '')
-    input.bytes(payload)
-    return input.sha256() === payloadHash
-  }
-
-  /** `sha256(prev_hash ‖ payload_hash ‖ header)` */
-  #hash(event: StoredEvent, tip: Tip): string {
-    const input = this.#input
-    input.begin(event.prevHash)
-    input.bytes(event.payloadHash)
-    input.bytes(tip.prefix)
-    this.#rest(event)
-    return input.sha256()
-  }
-
-  /** The header's bytes: what `headerBytes` gives, in a fraction of the time. */
-  header(event: StoredEvent): string {
-    this.#input.begin(this.#prefix(event.streamId))
-    this.#rest(event)
-    return this.#input.binary()
-  }
-
-  #prefix(streamId: string): string {
-    return `[1,${this.#tenant},"${escaped(streamId)}",`
-  }
-
-  /** Piece by piece: joining them first would take twice as long. */
-  #rest(event: StoredEvent): void {
-    const { version, type, schema, actor, commandId, correlation, baseVersion, recordedAt } = event
-    const input = this.#input
-    input.bytes(`${version},"`)
-    input.bytes(escaped(type))
-    input.bytes(`",${schema}`)
-    input.bytes(this.#actor(actor))
-    input.bytes(escaped(commandId))
-    input.bytes(correlation === null ? '",null' : canonicalCorrelation(correlation))
-    input.bytes(`,${baseVersion},"`)
-    input.bytes(escaped(recordedAt))
-    input.bytes('"]')
-  }
-
-  /** Few act, and each many times: with what stands before and behind. */
-  #actor(text: string): string {
-    const known = this.#actors.get(text)
-    if (known !== undefined) return known
-    if (this.#actors.size >= ACTORS_MAX) this.#actors.clear()
-    const canonical = `,${canonicalJson(text)},"`
-    this.#actors.set(copyOf(text), canonical)
-    return canonical
-  }
 }
 
-/** The same text, and no part of another. */
-function copyOf(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
-}
-
-/** All that JSON has to escape. */
-const SPECIAL = /["\\\x00-\x1f]/
-
-/** A text as it stands between the quotes of JSON. */
-function escaped(text: string): string {
-  return SPECIAL.test(text) ? encoded(JSON.stringify(decoded(text)).slice(1, -1)) : text
-}
-
-/** A correlation as a turn writes it, with nothing to escape: its members need only be put in order. */
-const CORRELATION =
-  /^\{"run_id":("[\w-]*")(?:,"step":(0|[1-9]\d{0,14}))?(?:,"tool_call_id":("[\w-]*"))?(?:,"epoch":(0|[1-9]\d{0,14}))?\}$/
-
-/** With what stands before it in a header. */
-function canonicalCorrelation(text: string): string {
-  const match = CORRELATION.exec(text)
-  if (!match) return `",${canonicalJson(text)}`
-  const [, runId, step, toolCallId, epoch] = match
-  const first = epoch === undefined ? '' : `"epoch":${epoch},`
-  const then = step === undefined ? '' : `,"step":${step}`
-  const last = toolCallId === undefined ? '' : `,"tool_call_id":${toolCallId}`
-  return `",{${first}"run_id":${runId}${then}${last}}`
-}
-
-/** RFC 8785 of a JSON text. Flat objects, as actors and correlations are, need no general serialiser. */
-function canonicalJson(text: string): string {
-  const value = JSON.parse(decoded(text)) as unknown
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return jcs(value)
-  const object = value as Record<string, unknown>
-  let canonical = ''
-  for (const key of Object.keys(object).sort()) {
-    const member = object[key]
-    if (typeof member === 'object' && member !== null) return jcs(value)
-    canonical += `${canonical ? ',' : ''}${JSON.stringify(key)}:${JSON.stringify(member)}`
-  }
-  return encoded(`{${canonical}}`)
-}
-
-function jcs(value: unknown): string {
-  return encoded(canonicalize(value) as string)
-}
-
-/** An erased payload leaves a text that cannot be told any more. */
-function foldText(tip: Tip, payload: string | null): void {
-  const effect = payload === null ? null : effectIn(payload)
+/** @param effect null when it cannot be told, as of an erased payload: then no later text can be. */
+function foldText(tip: Tip, effect: readonly Splice[] | null): void {
   if (effect === null) {
     tip.text = null
     return
@@ -284,7 +187,7 @@ function spliced(text: string, { offset, delete: count, insert }: Splice): strin
 }
 
 /** Null for an event of another version's making: its hash holds, so it is no finding. */
-function effectIn(payload: string): readonly Splice[] | null {
+export function effectIn(payload: string): readonly Splice[] | null {
   try {
     return effectOf(payload, decoded)
   } catch {

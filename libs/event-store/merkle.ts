@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { latin1Buffer } from './hash-input.js'
+import { stringBuffer } from './hash-input.js'
 
 /**
  * The Merkle tree of RFC 6962 and RFC 9162: a leaf is SHA-256(0x00 ‖ data), a node
@@ -19,8 +19,8 @@ export interface Range {
 }
 
 /** SHA-256 over a prefix byte and one or two digests, on buffers that are used again. */
-const leafInput = latin1Buffer(1 + DIGEST_BYTES)
-const nodeInput = latin1Buffer(1 + 2 * DIGEST_BYTES).fill(1)
+const leafInput = stringBuffer(1 + DIGEST_BYTES)
+const nodeInput = stringBuffer(1 + 2 * DIGEST_BYTES).fill(1)
 
 // Digests travel as binary strings: node makes and copies those in half the time of buffers.
 function leafDigest(data: Uint8Array | string): string {

@@ -1,8 +1,7 @@
 import type { Connection, Submittable } from 'pg'
-import { readRow, type StoredEvent } from './event-row.js'
+import { RowWindow } from './row-window.js'
+import type { Queryable } from './stream-reader.js'
 
-/** A window is full at so many bytes: payloads are a hundred bytes or a hundred thousand. */
-const WINDOW_BYTES = 256 * 1024
 /** Full windows that wait; then the server has to. */
 const WAITING_MAX = 2
 
@@ -19,9 +18,8 @@ const END = -1
 export class RowCopy implements Submittable {
   rows = 0
   bytes = 0
-  #filling: StoredEvent[] = []
-  #fillingBytes = 0
-  readonly #full: StoredEvent[][] = []
+  #filling: RowWindow | null = null
+  readonly #full: RowWindow[] = []
   #ended = false
   #abandoned = false
   #error: Error | null = null
@@ -30,7 +28,15 @@ export class RowCopy implements Submittable {
   /** Set by the client when it limits the time of its queries. */
   declare callback?: (error: Error | null) => void
 
-  constructor(private readonly text: string) {}
+  private constructor(private readonly text: string) {}
+
+  /** @param text of a COPY whose rows begin with `KEY_COLUMNS`. */
+  static start(db: Queryable, text: string): RowCopy {
+    const copy = new RowCopy(text)
+    // A pool says itself that it has no connection.
+    Promise.resolve(db.query(copy as never)).catch((error: Error) => copy.handleError(error))
+    return copy
+  }
 
   /** Whether the last rows were taken; they may have been without this being known yet. */
   get finished(): boolean {
@@ -42,7 +48,7 @@ export class RowCopy implements Submittable {
    *
    * @throws the error of the statement.
    */
-  async next(): Promise<StoredEvent[] | null> {
+  async next(): Promise<RowWindow | null> {
     while (this.#full.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -72,11 +78,12 @@ export class RowCopy implements Submittable {
     if (this.#abandoned) return
     const start = startsCopy(chunk) ? HEADER_BYTES : 0
     if (start === chunk.length || chunk.readInt16BE(start) === END) return
-    this.#filling.push(readRow(chunk.toString('latin1', start)))
+    const row = start === 0 ? chunk : chunk.subarray(start)
+    if (this.#filling && !this.#filling.hasRoomFor(row.length)) this.#fill(this.#filling)
+    this.#filling ??= RowWindow.startingWith(row.length)
+    this.#filling.add(row)
     this.rows += 1
-    this.bytes += chunk.length
-    this.#fillingBytes += chunk.length
-    if (this.#fillingBytes >= WINDOW_BYTES) this.#fill()
+    this.bytes += row.length
   }
 
   handleError(error: Error): void {
@@ -94,10 +101,9 @@ export class RowCopy implements Submittable {
   handlePortalSuspended(): void {}
   handleEmptyQuery(): void {}
 
-  #fill(): void {
-    this.#full.push(this.#filling)
-    this.#filling = []
-    this.#fillingBytes = 0
+  #fill(window: RowWindow): void {
+    this.#full.push(window)
+    this.#filling = null
     if (this.#full.length >= WAITING_MAX) this.#stream?.pause()
     this.#wake()
   }
@@ -106,7 +112,7 @@ export class RowCopy implements Submittable {
     if (this.#ended) return
     this.#ended = true
     this.#stream?.resume()
-    if (this.#filling.length > 0) this.#full.push(this.#filling)
+    if (this.#filling) this.#full.push(this.#filling)
     this.callback?.(this.#error)
     this.#wake()
   }

@@ -6,16 +6,15 @@ import type { FoldedStream } from './stream-reader.js'
  */
 export class StateCache {
   readonly #streams = new Map<string, FoldedStream>()
+  /** Key of the one used last, when it is known: a busy block is asked for again and again. */
+  #newest = ''
 
   constructor(private readonly streamsMax: number) {}
 
   get(tenantId: string, streamId: string): FoldedStream | undefined {
     const key = keyOf(tenantId, streamId)
     const stream = this.#streams.get(key)
-    if (stream) {
-      this.#streams.delete(key)
-      this.#streams.set(key, stream)
-    }
+    if (stream) this.#use(key, stream)
     return stream
   }
 
@@ -25,8 +24,8 @@ export class StateCache {
     const key = keyOf(tenantId, stream.streamId)
     const known = this.#streams.get(key)
     if (known && known.version > stream.version) return
-    this.#streams.delete(key)
     this.#streams.set(key, stream)
+    this.#use(key, stream)
     if (this.#streams.size <= this.streamsMax) return
     const oldest = this.#streams.keys().next()
     if (!oldest.done) this.#streams.delete(oldest.value)
@@ -34,6 +33,14 @@ export class StateCache {
 
   forget(tenantId: string, streamId: string): void {
     this.#streams.delete(keyOf(tenantId, streamId))
+    this.#newest = ''
+  }
+
+  #use(key: string, stream: FoldedStream): void {
+    if (key === this.#newest) return
+    this.#streams.delete(key)
+    this.#streams.set(key, stream)
+    this.#newest = key
   }
 }
 

@@ -1,4 +1,4 @@
-import { binaryArray, type ElementType } from './binary-array.js'
+import { binaryArray, type Element, type ElementType } from './binary-array.js'
 
 /** Collects the parts of one statement and their parameters. */
 export class StatementBuilder {
@@ -12,11 +12,7 @@ export class StatementBuilder {
   }
 
   /** One column of many rows: `of` gives a row's value. */
-  column<R>(
-    type: ElementType,
-    rows: readonly R[],
-    of: (row: R) => string | number | Buffer | null,
-  ): string {
+  column<R>(type: ElementType, rows: readonly R[], of: (row: R) => Element): string {
     return this.value(binaryArray(type, rows.map(of)), `${type}[]`)
   }
 

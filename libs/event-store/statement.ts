@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { BlockState } from '#domain/block-state.js'
 import { streamKind } from '#domain/event.js'
+import type { ElementType } from './binary-array.js'
+import { type EventContext, EventContexts } from './event-contexts.js'
 import type { Head, Plan } from './plan.js'
 import { StatementBuilder as Builder } from './statement-builder.js'
 import { mailboxes, rows } from './statement-rows.js'
@@ -38,12 +40,12 @@ export function groupStatement(plan: Plan): Statement {
   const tenant = b.value(plan.tenantId, 'text')
   const heads = [...plan.heads.values()]
   const known = heads.filter((head) => head.oldVersion > 0)
-  const moved = known.filter((head) => head.stream.version > head.oldVersion)
+  const moves = known.some(isMoved)
   const fresh = heads.filter((head) => head.oldVersion === 0)
-  const ids = lock(b, plan, tenant, known)
-  if (moved.length > 0) move(b, tenant, moved)
+  const { ids, versions } = lock(b, plan, tenant, known)
+  if (moves) move(b, tenant, known, `${ids}, ${versions}`)
   if (fresh.length > 0) open(b, tenant, fresh)
-  if (plan.events.length > 0) events(b, plan, tenant, moved.length > 0, fresh.length > 0)
+  if (plan.events.length > 0) events(b, plan, tenant, moves, fresh.length > 0)
   if (plan.results.length > 0) results(b, plan, tenant)
   mailboxes(b, plan, tenant)
   rows(b, plan, tenant)
@@ -59,6 +61,9 @@ select exists (select from ok) as ok,
   return { name: statementName(b.parts), text, values: b.values }
 }
 
+/** Stands where the salt of an erased event stood. */
+const ERASED = Buffer.alloc(0)
+
 /** Postgres cuts longer names off, and two statements would pass for one. */
 const NAME_LENGTH_MAX = 63
 
@@ -69,7 +74,12 @@ function statementName(parts: readonly string[]): string {
 }
 
 /** Known heads at the versions the group was decided on; one that is locked elsewhere is passed over. */
-function lock(b: Builder, plan: Plan, tenant: string, known: readonly Head[]): string {
+function lock(
+  b: Builder,
+  plan: Plan,
+  tenant: string,
+  known: readonly Head[],
+): { ids: string; versions: string } {
   const ids = b.column('text', known, (head) => head.stream.streamId)
   const versions = b.column('int', known, (head) => head.oldVersion)
   b.ctes.push(`locked as (
@@ -84,19 +94,25 @@ function lock(b: Builder, plan: Plan, tenant: string, known: readonly Head[]): s
   if (boxes.length > 0) box(b, plan, tenant, boxes)
   const held = boxes.length > 0 ? ` and (select count(*) from box) = (select count from boxes)` : ''
   b.ctes.push(`ok as (select 1 where (select ok from all_locked)${held})`)
-  return ids
+  return { ids, versions }
 }
 
-function move(b: Builder, tenant: string, moved: readonly Head[]): void {
+function isMoved({ stream, oldVersion }: Head): boolean {
+  return stream.version > oldVersion
+}
+
+/** @param from ids and versions of the heads as `lock` has them: they are sent once. */
+function move(b: Builder, tenant: string, known: readonly Head[], from: string): void {
+  const text = (head: Head) => (isMoved(head) ? textOf(head.stream.state) : null)
   b.part(
     'move',
     `moved as (
   update streams s set version = w.new_version, hash = w.hash, value = w.value, length = w.length
     from (select ${tenant} as tenant_id, m.* from ok, unnest(
-            ${b.column('text', moved, (h) => h.stream.streamId)}, ${b.column('int', moved, (h) => h.oldVersion)},
-            ${b.column('int', moved, (h) => h.stream.version)}, ${b.column('bytea', moved, (h) => h.stream.hash)},
-            ${b.column('text', moved, (h) => textOf(h.stream.state))}, ${b.column('int', moved, (h) => lengthOf(h.stream.state))})
-            m(stream_id, old_version, new_version, hash, value, length) offset 0) w
+            ${from}, ${b.column('int', known, (h) => h.stream.version)}, ${b.column('bytea', known, (h) => h.stream.hash)},
+            ${b.column('text', known, text)}, ${b.column('int', known, (h) => lengthOf(h.stream.state))})
+            m(stream_id, old_version, new_version, hash, value, length)
+           where m.new_version > m.old_version offset 0) w
    where s.tenant_id = w.tenant_id and s.stream_id = w.stream_id and s.version = w.old_version
   returning 1)`,
   )
@@ -149,34 +165,35 @@ function box(
   )
 }
 
+/**
+ * What many events have in common is sent once, and the parts of a link in one piece: each column less
+ * is a list less that the server unpacks and puts together again.
+ */
 function events(b: Builder, plan: Plan, tenant: string, moves: boolean, opens: boolean): void {
   const all = plan.events
   const written = [
     ...(moves ? ['(select count(*) from moved)'] : []),
     ...(opens ? ['(select count(*) from fresh)'] : []),
   ]
-  const heads = b.value(
-    [...plan.heads.values()].filter((h) => h.stream.version > h.oldVersion).length,
-    'int',
-  )
-  const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
+  const heads = b.value([...plan.heads.values()].filter(isMoved).length, 'int')
+  const { all: contexts, places } = new EventContexts(all)
+  const context = (type: ElementType, of: (context: EventContext) => string | number | null) =>
+    `(${b.column(type, contexts, of)})[e.context]`
   b.part(
     'events',
     `ins as (
   insert into events (tenant_id, stream_id, version, type, schema, actor, command_id, correlation, base_version,
-                      recorded_at, payload, salt, payload_hash, prev_hash, hash)
-  select ${tenant}, e.stream_id, e.version, e.type, e.schema, e.actor, e.command_id, e.correlation, e.base_version,
-         e.recorded_at, e.payload, e.salt, e.payload_hash, e.prev_hash, e.hash
+                      recorded_at, payload, payload_hash, prev_hash, hash, salt)
+  select ${tenant}, e.stream_id, e.version, ${context('text', (c) => c.type)}, ${context('smallint', (c) => c.schema)},
+         ${context('json', (c) => c.actor)}, e.command_id, ${context('json', (c) => c.correlation)}, e.base_version,
+         ${context('timestamptz', (c) => c.recordedAt)}, e.payload, substring(e.link, 1, 32), substring(e.link, 33, 32),
+         substring(e.link, 65, 32), nullif(substring(e.link, 97), '')
     from (select ${written.join(' + ')} as count) heads,
          unnest(${b.column('text', all, (e) => e.event.streamId)}, ${b.column('int', all, (e) => e.event.version)},
-         ${b.column('text', all, (e) => e.event.type)}, ${b.column('json', all, (e) => json(e.event.actor))},
-         ${b.column('text', all, (e) => e.event.commandId)}, ${b.column('json', all, (e) => json(e.event.correlation))},
-         ${b.column('int', all, (e) => e.event.baseVersion)}, ${b.column('smallint', all, (e) => e.schema)},
-         ${b.column('timestamptz', all, (e) => e.event.recordedAt)}, ${b.column('json', all, (e) => e.payload)},
-         ${b.column('bytea', all, (e) => e.link.salt)}, ${b.column('bytea', all, (e) => e.link.payloadHash)},
-         ${b.column('bytea', all, (e) => e.link.prevHash)}, ${b.column('bytea', all, (e) => e.link.hash)})
-         with ordinality e(stream_id, version, type, actor, command_id, correlation, base_version, schema,
-                           recorded_at, payload, salt, payload_hash, prev_hash, hash, ord)
+         ${b.column('smallint', places, (place) => place)}, ${b.column('text', all, (e) => e.event.commandId)},
+         ${b.column('int', all, (e) => e.event.baseVersion)}, ${b.column('json', all, (e) => e.payload)},
+         ${b.column('bytea', all, ({ link }) => [link.payloadHash, link.prevHash, link.hash, link.salt ?? ERASED])})
+         with ordinality e(stream_id, version, context, command_id, base_version, payload, link, ord)
    where heads.count = ${heads}
    order by e.ord)`,
   )

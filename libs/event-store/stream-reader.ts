@@ -110,7 +110,7 @@ async function foldOn(
     while (end < rows.length && rows[end]?.[7] === id) end++
     const stream = foldRows(streams.get(id) as FoldedStream, rows.slice(from, end))
     const rest = end - from === each && stream.version < upTo(id)
-    streams.set(id, rest ? await foldWindows(db, tenantId, stream, upTo(id), limits) : stream)
+    streams.set(id, rest ? await foldWindows(db, tenantId, stream, upTo(id)) : stream)
     from = end
   }
   return streams

@@ -5,7 +5,8 @@ import { listCheckpoints, newestCheckpoint } from './checkpoint-table.js'
 import { Findings } from './findings.js'
 import { checkHeads } from './head-check.js'
 import { type Finding, LogCheck } from './log-check.js'
-import { scanLog } from './log-scan.js'
+import { scanWindows } from './log-scan.js'
+import { ThreadCheck } from './thread-check.js'
 
 export interface VerifyOptions {
   readonly tenantId: string
@@ -91,14 +92,19 @@ async function readEvents(
     [tenantId],
   )
   const last = Number(rows[0]?.last ?? 0)
-  for await (const window of scanLog(client, tenantId)) {
-    signal?.throwIfAborted()
-    for (const event of window) {
-      signed.see(event, check.tree.size)
-      check.check(event)
-      if (check.tree.size === signed.due) await signed.reach(check.tree, check.position)
+  const thread = new ThreadCheck(tenantId)
+  try {
+    for await (const window of thread.all(scanWindows(client, tenantId))) {
+      signal?.throwIfAborted()
+      for (const event of window) {
+        signed.see(event, check.tree.size)
+        check.follow(event)
+        if (check.tree.size === signed.due) await signed.reach(check.tree, check.position)
+      }
+      onProgress?.({ events: check.tree.size, share: check.position / last })
     }
-    onProgress?.({ events: check.tree.size, share: check.position / last })
+  } finally {
+    await thread.close()
   }
   await signed.end(check.tree, check.position)
 }

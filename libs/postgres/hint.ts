@@ -18,7 +18,6 @@ export class Hints {
   constructor(
     private readonly pool: pg.Pool,
     private readonly channel: string,
-    private readonly throttleMs = THROTTLE_MS,
   ) {}
 
   send(id: string): void {
@@ -31,7 +30,7 @@ export class Hints {
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#flush()
-    }, this.throttleMs)
+    }, THROTTLE_MS)
   }
 
   #flush(): void {
@@ -40,6 +39,27 @@ export class Hints {
     for (const id of ids) this.#ids.delete(id)
     this.#pause()
     this.pool.query('select pg_notify($1, $2)', [this.channel, ids.join(' ')]).catch(() => {})
+  }
+}
+
+/**
+ * Tells other processes that something grows, when it begins to: whoever has seen it grow stays awake for
+ * longer than `restMs` and needs no hint to see it go on.
+ */
+export class GrowthHint {
+  #grewAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly channel: string,
+    private readonly restMs: number,
+  ) {}
+
+  send(): void {
+    const now = performance.now()
+    const wasAtRest = now - this.#grewAt >= this.restMs
+    this.#grewAt = now
+    if (wasAtRest) this.pool.query('select pg_notify($1, $2)', [this.channel, '']).catch(() => {})
   }
 }
 

@@ -87,3 +87,30 @@ export async function versionAt(
   ])
   return rows[0]?.version ?? 0
 }
+
+/** The version a block has reached; 0 for an id that no block ever had. */
+export async function headVersion(
+  pool: Queryable,
+  tenantId: string,
+  blockId: string,
+): Promise<number> {
+  const { rows } = await pool.query<{ version: number }>(
+    'select version from streams where tenant_id = $1 and stream_id = $2',
+    [tenantId, blockId],
+  )
+  return rows[0]?.version ?? 0
+}
+
+/** The place in the log of a version of a block; of version 0 the place before all others. */
+export async function positionOf(
+  pool: Queryable,
+  tenantId: string,
+  blockId: string,
+  version: number,
+): Promise<number> {
+  const { rows } = await pool.query<{ position: string }>(
+    'select position from events where tenant_id = $1 and stream_id = $2 and version = $3',
+    [tenantId, blockId, version],
+  )
+  return Number(rows[0]?.position ?? 0)
+}

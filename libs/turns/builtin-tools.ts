@@ -1,89 +1,14 @@
 import type { BuiltinTool } from '#commands/tools-table.js'
 import type { AgentType } from '#domain/agent.js'
-
-type Properties = Readonly<Record<string, Readonly<Record<string, unknown>>>>
-
-interface Traits {
-  readonly parallel?: true
-  readonly terminal?: true
-}
-
-const LABEL = { type: 'string', description: 'The label of the memory block.' }
+import { tool } from './builtin-tool.js'
+import { MEMORY_TOOLS } from './memory-catalogue.js'
 
 /**
  * The tools every installation has, by the names that agents of this wire are tuned to. Memory tools
  * change shared text, so their calls run one after another; those that only read may overlap.
  */
 export const BUILTIN_TOOLS: readonly BuiltinTool[] = [
-  tool(
-    'memory_insert',
-    'letta_sleeptime_core',
-    'Add text to a memory block without touching what is there. Other agents may be adding to the same block: every text is kept.',
-    {
-      label: LABEL,
-      new_string: { type: 'string', description: 'The text to add, without line numbers.' },
-      insert_line: {
-        type: 'integer',
-        description: 'Add after this line: 0 is the beginning, -1 the end.',
-        default: -1,
-      },
-    },
-    ['label', 'new_string'],
-  ),
-  tool(
-    'memory_replace',
-    'letta_sleeptime_core',
-    'Replace one piece of text in a memory block. The old text must be there exactly once; if somebody changed it meanwhile, the call is refused and shows the current text.',
-    {
-      label: LABEL,
-      old_string: {
-        type: 'string',
-        description: 'The exact text to replace, spaces and line breaks included.',
-      },
-      new_string: { type: 'string', description: 'The text to put in its place; may be empty.' },
-    },
-    ['label', 'old_string', 'new_string'],
-  ),
-  tool(
-    'memory_rethink',
-    'letta_sleeptime_core',
-    'Rewrite a memory block from beginning to end. Use it to condense or reorganize; for a single change use memory_insert or memory_replace.',
-    {
-      label: LABEL,
-      new_memory: {
-        type: 'string',
-        description:
-          'The whole new text of the block; whatever it leaves out is gone from the block.',
-      },
-    },
-    ['label', 'new_memory'],
-  ),
-  tool(
-    'memory_finish_edits',
-    'letta_sleeptime_core',
-    'Say that you have finished editing the memory.',
-    {},
-    [],
-    { terminal: true },
-  ),
-  tool(
-    'core_memory_append',
-    'letta_memory_core',
-    'Add a line at the end of a memory block.',
-    { label: LABEL, content: { type: 'string', description: 'The text to add.' } },
-    ['label', 'content'],
-  ),
-  tool(
-    'core_memory_replace',
-    'letta_memory_core',
-    'Replace every occurrence of a text in a memory block.',
-    {
-      label: LABEL,
-      old_content: { type: 'string', description: 'The exact text to replace.' },
-      new_content: { type: 'string', description: 'The text to put in its place; may be empty.' },
-    },
-    ['label', 'old_content', 'new_content'],
-  ),
+  ...MEMORY_TOOLS,
   tool(
     'conversation_search',
     'letta_core',
@@ -184,23 +109,23 @@ export function terminalTools(agentType: AgentType): ReadonlySet<string> {
   return WITHOUT_RULES.has(agentType) ? new Set() : TERMINAL_TOOLS
 }
 
-const MEMORY_TOOLS = ['conversation_search', 'memory_insert', 'memory_replace']
+const CURRENT_TOOLS = ['conversation_search', 'memory_insert', 'memory_replace']
 const SLEEPTIME_TOOLS = ['memory_replace', 'memory_insert', 'memory_rethink', 'memory_finish_edits']
 const CHAT_TOOLS = ['send_message', 'conversation_search']
+const CLASSIC_TOOLS = ['core_memory_append', 'core_memory_replace', 'memory', 'memory_apply_patch']
 
 /**
  * Names of the tools an agent of this type is created with, unless its creator declines them. Letta
- * gives the older chat agents also `memory`, `memory_apply_patch` and archival search: they are not in
- * the catalogue yet.
+ * gives chat agents with a memory keeper also archival search: it is not in the catalogue yet.
  *
  * @param hasSleeptime a chat agent whose memory another agent keeps edits none itself.
  */
 export function baseToolNames(agentType: AgentType, hasSleeptime: boolean): readonly string[] {
   switch (agentType) {
     case 'letta_v1_agent':
-      return MEMORY_TOOLS
+      return CURRENT_TOOLS
     case 'memgpt_v2_agent':
-      return [...MEMORY_TOOLS, 'send_message']
+      return [...CURRENT_TOOLS, 'send_message']
     case 'sleeptime_agent':
     case 'voice_sleeptime_agent':
       return SLEEPTIME_TOOLS
@@ -208,31 +133,10 @@ export function baseToolNames(agentType: AgentType, hasSleeptime: boolean): read
     case 'workflow_agent':
       return []
     default:
-      return hasSleeptime
-        ? CHAT_TOOLS
-        : [...CHAT_TOOLS, 'core_memory_append', 'core_memory_replace']
+      return hasSleeptime ? CHAT_TOOLS : [...CHAT_TOOLS, ...CLASSIC_TOOLS]
   }
 }
 
 function namesOf(chosen: (builtin: BuiltinTool) => boolean): Set<string> {
   return new Set(BUILTIN_TOOLS.filter(chosen).map((builtin) => builtin.name))
-}
-
-function tool(
-  name: string,
-  tool_type: string,
-  description: string,
-  properties: Properties,
-  required: readonly string[],
-  traits: Traits = {},
-): BuiltinTool {
-  const parameters = { type: 'object', properties, required }
-  return {
-    name,
-    tool_type,
-    description,
-    json_schema: { name, description, parameters },
-    parallel: traits.parallel ?? false,
-    terminal: traits.terminal ?? false,
-  }
 }

@@ -2,21 +2,31 @@ import type { BlockEdit } from '#commands/block-change.js'
 import type { BlockJudgement } from '#commands/block-judgement.js'
 import type { ToolReturnText } from '#commands/run-tool-step.js'
 import type { AgentState } from '#domain/agent.js'
-import { echo } from '#domain/errors.js'
 import { length, slice, unstorable } from '#domain/text.js'
-import { isMemoryTool, readMemoryCall } from './memory-tools.js'
+import { planOperations } from './memory-plan.js'
+import { isMemoryTool, type MemoryToolName, readMemoryCall } from './memory-tools.js'
 import { READ_TOOLS, type ReadToolContext } from './read-tools.js'
-import { blockReturn } from './tool-return.js'
+import { short } from './told-words.js'
+import { memoryReturn } from './tool-return.js'
 
 /** Code points of a return; the rest is cut off, and the model is told so. */
 const RESULT_LENGTH_MAX = 50_000
 /** Code points of a name the model made up that it is told back. */
 const NAME_LENGTH_MAX = 100
+/** Code points of a list of names, or of what is wrong with arguments. */
+const LIST_LENGTH_MAX = 600
+/** These write more than texts of blocks: labels and descriptions too. */
+const MAKES_BLOCKS: ReadonlySet<string> = new Set(['memory', 'memory_apply_patch'])
 
 /** A tool call made ready: with its edits for the commit, or its return already known. */
 export interface PreparedCall {
   readonly edits: readonly BlockEdit[]
   readonly describe: (judgements: readonly BlockJudgement[]) => ToolReturnText
+}
+
+export interface CallContext extends ReadToolContext {
+  /** An id for the n-th new block of the call. A repetition of the call must get the same ones. */
+  readonly newBlockId: (n: number) => string
 }
 
 /**
@@ -28,34 +38,32 @@ export interface PreparedCall {
 export async function prepareCall(
   call: { readonly name: string; readonly arguments: string },
   agent: AgentState,
-  context: ReadToolContext,
+  context: CallContext,
 ): Promise<PreparedCall> {
   const { name } = call
   if (!agent.tools.some((tool) => tool.name === name)) {
     const names = agent.tools.map((tool) => tool.name).join(', ')
-    const unknown = echo(name, NAME_LENGTH_MAX)
-    return failed('tool_not_found', `There is no tool ${unknown} here. Available tools: ${names}.`)
+    const what = `There is no tool ${short(name, NAME_LENGTH_MAX)} here. Available tools: ${short(names, LIST_LENGTH_MAX)}.`
+    return refused('tool_not_found', what, 'call one of these, or go on without it.')
   }
   const args = parseArguments(call.arguments)
   if (args === undefined) {
-    return failed(
-      'invalid_argument',
-      `The arguments of ${name} are not a JSON object. Next: call it again with valid JSON.`,
-    )
+    const what = `The arguments of ${name} are not a JSON object.`
+    return refused('invalid_argument', what, 'call it again with valid JSON.')
   }
-  // What an edit writes is the block's to judge; everything else is looked up, and said back.
-  const code = unstorableIn(isMemoryTool(name) ? (args as { label?: unknown }).label : args)
+  // What an edit of a block writes is the block's to judge; everything else is looked up, and said back.
+  const code = unstorableIn(
+    isMemoryTool(name) && !MAKES_BLOCKS.has(name) ? (args as { label?: unknown }).label : args,
+  )
   if (code) {
     const what = code === 'nul_not_allowed' ? 'a NUL character' : 'half of a surrogate pair'
-    return failed(code, `The arguments of ${name} contain ${what}. Next: call it again without it.`)
+    return refused(code, `The arguments of ${name} contain ${what}.`, 'call it again without it.')
   }
-  if (isMemoryTool(name)) return prepareEdit(name, args, agent)
+  if (isMemoryTool(name)) return prepareEdits(name, args, agent, context.newBlockId)
   const run = READ_TOOLS[name]
   if (!run) {
-    return failed(
-      'tool_not_runnable',
-      `The tool ${name} is registered here but cannot be run. Next: go on without it.`,
-    )
+    const what = `The tool ${name} is registered here but cannot be run.`
+    return refused('tool_not_runnable', what, 'go on without it.')
   }
   const returned = bounded(await run(args, context))
   return { edits: [], describe: () => returned }
@@ -68,29 +76,24 @@ function bounded<R extends { readonly result: string }>(returned: R): R {
   return { ...returned, result: slice(returned.result, 0, RESULT_LENGTH_MAX) + note }
 }
 
-function prepareEdit(
-  name: Parameters<typeof readMemoryCall>[0],
+function prepareEdits(
+  name: MemoryToolName,
   args: object,
   agent: AgentState,
+  newBlockId: (n: number) => string,
 ): PreparedCall {
   const read = readMemoryCall(name, args)
-  if (!read.ok)
-    return failed('invalid_argument', `The arguments of ${name} do not fit: ${read.fault}`)
-  const block = agent.blocks.find((b) => b.label === read.label)
-  if (!block) {
-    const labels = agent.blocks.map((b) => b.label).join(', ')
-    return failed(
-      'block_not_found',
-      `Block field ${echo(read.label, NAME_LENGTH_MAX)} does not exist (available sections = ${labels})`,
-    )
+  if (!read.ok) {
+    const what = `The arguments of ${name} do not fit: ${short(read.fault, LIST_LENGTH_MAX)}.`
+    return refused('invalid_argument', what, `repeat ${name} with the arguments corrected.`)
   }
-  return {
-    edits: [{ blockId: block.id, change: read.command }],
-    describe: ([judgement]) => {
-      if (!judgement) throw new Error('an edit was not judged')
-      return blockReturn(name, judgement)
-    },
+  const plan = planOperations(read.operations, agent, newBlockId)
+  if ('unknown' in plan) {
+    const labels = short(plan.labels.join(', '), LIST_LENGTH_MAX)
+    const what = `Block field ${short(plan.unknown, NAME_LENGTH_MAX)} does not exist (available sections = ${labels})`
+    return refused('block_not_found', what, `repeat ${name} with one of these labels.`)
   }
+  return { edits: plan.edits, describe: (judgements) => memoryReturn(name, plan, judgements) }
 }
 
 /** Without recursion: a model may nest as deeply as it likes. */
@@ -107,7 +110,9 @@ function unstorableIn(value: unknown): ReturnType<typeof unstorable> {
   return null
 }
 
-function failed(code: string, result: string): PreparedCall {
+/** Refused before anything was looked at: in the form of every other refusal. */
+function refused(code: string, what: string, next: string): PreparedCall {
+  const result = `rejected ${code}. ${what} Nothing was changed.\nNext: ${next}`
   return { edits: [], describe: () => ({ status: 'error', result, code }) }
 }
 

@@ -1,146 +1,138 @@
 import type { BlockJudgement } from '#commands/block-judgement.js'
 import type { ToolReturnText } from '#commands/run-tool-step.js'
-import type {
-  InsertReceipt,
-  Receipt,
-  ReplaceReceipt,
-  RethinkReceipt,
-} from '#domain/block-events.js'
-import { echo, type Rejection } from '#domain/errors.js'
 import { length } from '#domain/text.js'
-import type { ToldChange } from '#domain/told-changes.js'
+import { type AppliedWords, appliedWords } from './applied-words.js'
+import type { MemoryPlan, PlannedOperation } from './memory-plan.js'
+import type { MemoryToolName } from './memory-tools.js'
+import { refusalReturn } from './refusal-return.js'
+import { tellWords } from './return-words.js'
+import { type ShownText, shownText, TEXT_SHOWN_MAX } from './shown-text.js'
+import { labelled } from './told-words.js'
 
-/** Code points of current text that a return shows in full; longer texts are left to the next prompt. */
-const TEXT_SHOWN_MAX = 4_000
-const CHANGES_SHOWN_MAX = 8
-const NAME_LENGTH_MAX = 40
+/** Operations that a return names one by one. */
+const OPERATIONS_NAMED_MAX = 6
+
+/** An operation as its blocks judged it. */
+interface Applied {
+  readonly operation: PlannedOperation['operation']
+  readonly judgement: BlockJudgement
+  readonly changed: boolean
+  readonly words: AppliedWords
+}
 
 /**
- * What the model reads after a block tool: the stable code first, what happened and to which version,
- * what changed since it looked, the text it needs, and exactly one next action.
+ * What the model reads after a memory tool: the stable code first, what happened and to which version,
+ * what changed since it looked, exactly one next action where anything is asked for, and the text it
+ * needs. Beside that text at most 1,200 code points, each piece on a line of its own.
+ *
+ * @param judgements of every edit of the plan, or of the one that was refused.
  */
-export function blockReturn(tool: string, judgement: BlockJudgement): ToolReturnText {
-  const { verdict, version, blockId } = judgement
-  const news = unseenLines(judgement)
-  if (!verdict.ok) {
-    const { text, shown } = refused(tool, judgement, verdict.rejection, news)
-    return {
-      status: 'error',
-      result: text,
-      code: verdict.rejection.code,
-      block: { block_id: blockId, version, changed: false },
-      ...(shown ? { seen: { [blockId]: version } } : {}),
-    }
+export function memoryReturn(
+  tool: MemoryToolName,
+  plan: MemoryPlan,
+  judgements: readonly BlockJudgement[],
+): ToolReturnText {
+  const [first] = judgements
+  if (!first) throw new Error('an edit was not judged')
+  if (!first.verdict.ok) {
+    const { rejection } = first.verdict
+    const member = Number(rejection.facts.member ?? 0)
+    const at = plan.operations.findIndex((planned) => member < planned.first + planned.count)
+    const label = plan.operations[at]?.operation.label ?? ''
+    const part = { number: at + 1, of: plan.operations.length, label }
+    return refusalReturn(tool, first, rejection, part)
   }
-  const { changed, receipt } = verdict.changed
-  const head = changed
-    ? `applied ${tool} block=${judgement.label} version=${version}: ${effectOf(receipt)}`
-    : `unchanged ${tool} block=${judgement.label} version=${version}: the text already is as you want it. Nothing left to do.`
-  const shows = news.length > 0 && length(judgement.text) <= TEXT_SHOWN_MAX
-  const result = [head, ...news, ...advice(receipt), ...(shows ? currentText(judgement) : [])].join(
-    '\n',
-  )
-  const told = judgement.unseen.length === 0 || shows
+  const applied = plan.operations.map((planned) => appliedOf(plan, planned, judgements))
+  return applied.length === 1 ? one(tool, applied[0] as Applied) : several(tool, applied)
+}
+
+/** An operation's last edit says where its block now stands. */
+function appliedOf(
+  { operations }: MemoryPlan,
+  { operation, first, count }: PlannedOperation,
+  judgements: readonly BlockJudgement[],
+): Applied {
+  const members = judgements.slice(first, first + count)
+  const judgement = members.at(-1)
+  if (!judgement?.verdict.ok) throw new Error('an edit was not judged')
+  const changed = members.some(({ verdict }) => verdict.ok && verdict.changed.changed)
+  const { receipt } = judgement.verdict.changed
+  const of = operations.length > 1 ? ` of ${labelled(judgement.label)}` : ''
+  return {
+    operation,
+    judgement,
+    changed,
+    words: appliedWords(operation, judgement, receipt, changed, of),
+  }
+}
+
+function one(tool: MemoryToolName, { judgement, changed, words }: Applied): ToolReturnText {
+  const { blockId, version } = judgement
+  const verb = changed ? 'applied' : 'unchanged'
+  const head = `${verb} ${tool} block=${labelled(judgement.label)} version=${version}: ${words.effect}`
+  const told = tellWords({ head, must: [], ...words })
+  const shown = shownAfter(judgement, words, told.complete)
   return {
     status: 'success',
-    result,
+    result: [...told.lines, ...(shown?.lines ?? [])].join('\n'),
     block: { block_id: blockId, version, changed },
-    ...(told && judgement.baseVersion !== null ? { seen: { [blockId]: version } } : {}),
+    ...(knows(judgement, words, told.complete, shown) ? { seen: { [blockId]: version } } : {}),
   }
 }
 
-function effectOf(receipt: Receipt | null): string {
-  if (receipt && 'placed' in receipt) return inserted(receipt)
-  if (receipt && 'matched' in receipt) return replaced(receipt)
-  return 'your text is now the whole block.'
-}
-
-function inserted({ placed, line, lines }: InsertReceipt): string {
-  const count = lines === 1 ? '1 line' : `${lines} lines`
-  return placed === 'end'
-    ? `${count} added at the end (line ${line}).`
-    : `${count} added as line ${line}.`
-}
-
-function replaced({ places, line }: ReplaceReceipt): string {
-  return places === 1
-    ? `replaced in line ${line}.`
-    : `replaced in ${places} places, the first in line ${line}.`
-}
-
-function advice(receipt: Receipt | null): string[] {
-  if (!receipt || !('overwrote' in receipt)) return []
-  const { overwrote, replaced_version }: RethinkReceipt = receipt
-  if (overwrote.length === 0) return []
-  return [
-    `Your text replaced ${overwrote.length === 1 ? 'a change' : `${overwrote.length} changes`} you had not seen; the history keeps them.`,
-    `Next: put back what should stay with memory_insert, or ask an operator to restore v${replaced_version}.`,
-  ]
-}
-
-function unseenLines({ unseen, baseVersion }: BlockJudgement): string[] {
-  if (unseen.length === 0 || baseVersion === null) return []
-  const shown = unseen.slice(-CHANGES_SHOWN_MAX)
-  const more = unseen.length - shown.length
-  const list = shown.map(describe).join('; ')
-  return [
-    `You had seen v${baseVersion}. Since then: ${more > 0 ? `${more} earlier changes; ` : ''}${list}.`,
-  ]
-}
-
-const VERBS: Readonly<Record<string, string>> = {
-  TextInserted: 'added text',
-  TextReplaced: 'replaced text',
-  BlockRethought: 'rewrote the block',
-}
-
-function describe({ version, actor, type }: ToldChange): string {
-  return `v${version} ${echo(actor.name ?? actor.id, NAME_LENGTH_MAX)} ${VERBS[type] ?? 'changed the block'}`
-}
-
-/** The one next action for each refusal. */
-const NEXT: Readonly<Record<string, string>> = {
-  block_read_only: 'do not try again; tell the user what you would have changed.',
-  replace_no_match:
-    'repeat with old_string copied exactly from the text below, or stop if it already says what you want.',
-  replace_ambiguous: 'repeat with a longer old_string that occurs only once.',
-  line_out_of_range:
-    'repeat with a line in that range, or leave insert_line out to add at the end.',
-  limit_exceeded: 'shorten your text, or first remove something from the block.',
-  empty_text: 'repeat with a text.',
-  line_number_prefix: 'repeat without the line numbers.',
-  line_number_banner: 'repeat without the warning about line numbers.',
-  agent_not_attached: 'do not try again; tell the user that the block is no longer attached.',
-  gone: 'do not try again; tell the user that the block was deleted.',
-}
-
-const SHOWS_TEXT: ReadonlySet<string> = new Set([
-  'replace_no_match',
-  'replace_ambiguous',
-  'line_out_of_range',
-])
-
-function refused(
-  tool: string,
+/** The text where it is asked for; and where not every change could be quoted, if it is short enough. */
+function shownAfter(
   judgement: BlockJudgement,
-  rejection: Rejection,
-  news: readonly string[],
-): { text: string; shown: boolean } {
-  const { label, version } = judgement
-  const shown = SHOWS_TEXT.has(rejection.code) && length(judgement.text) <= TEXT_SHOWN_MAX
-  const room =
-    typeof rejection.facts.left === 'number' ? [`${rejection.facts.left} characters are left.`] : []
-  const text = [
-    `rejected ${rejection.code} ${tool} block=${label} version=${version}. Nothing was changed.`,
-    rejection.detail,
-    ...room,
-    ...news,
-    `Next: ${NEXT[rejection.code] ?? 'read the block before you edit it again.'}`,
-    ...(shown ? currentText(judgement) : []),
-  ].join('\n')
-  return { text, shown }
+  { showsText, places, knowsText }: AppliedWords,
+  complete: boolean,
+): ShownText | null {
+  if (showsText) return shownText(judgement, [...judgement.places, ...places])
+  const missing = !knowsText && judgement.baseVersion !== null && (!complete || judgement.forgotten)
+  return missing && length(judgement.text) <= TEXT_SHOWN_MAX ? shownText(judgement, []) : null
 }
 
-function currentText({ version, text }: BlockJudgement): string[] {
-  return [`--- current text (v${version}) ---`, text]
+/** True when the model has been told everything up to the version the block now has. */
+function knows(
+  { baseVersion, forgotten }: BlockJudgement,
+  { knowsText }: AppliedWords,
+  complete: boolean,
+  shown: ShownText | null,
+): boolean {
+  if (knowsText || shown?.full) return true
+  return baseVersion !== null && complete && !forgotten
+}
+
+/** A call of several operations: each is named, and for each block what the model had not seen. */
+function several(tool: MemoryToolName, applied: readonly Applied[]): ToolReturnText {
+  const changed = applied.some((operation) => operation.changed)
+  const verb = changed ? 'applied' : 'unchanged'
+  const last = new Map(applied.map((operation) => [operation.judgement.blockId, operation]))
+  const named = applied
+    .slice(0, OPERATIONS_NAMED_MAX)
+    .map(
+      ({ judgement, words }, i) =>
+        `${i + 1}. block=${labelled(judgement.label)} version=${judgement.version}: ${words.effect}`,
+    )
+  const more = applied.length - named.length
+  const told = tellWords({
+    head: `${verb} ${tool}: ${applied.length} operations, in one commit.`,
+    must: [],
+    may: more > 0 ? [...named, `… and ${more} more.`] : named,
+    lists: [...last.values()].flatMap(({ words }) => words.lists),
+    next: null,
+  })
+  const blocks = [...last.values()].map(({ judgement: { blockId, version } }) => ({
+    block_id: blockId,
+    version,
+    changed: applied.some((one) => one.changed && one.judgement.blockId === blockId),
+  }))
+  const seen = [...last.values()]
+    .filter(({ judgement, words }) => knows(judgement, words, told.complete, null))
+    .map(({ judgement }) => [judgement.blockId, judgement.version])
+  return {
+    status: 'success',
+    result: told.lines.join('\n'),
+    blocks,
+    ...(seen.length > 0 ? { seen: Object.fromEntries(seen) } : {}),
+  }
 }

@@ -6,6 +6,7 @@ import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import { foldStream } from '#event-store/stream-reader.js'
+import { derivedId } from '#read-models/derived-id.js'
 import { PARALLEL_TOOLS, terminalTools } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
@@ -207,7 +208,9 @@ class TurnRun {
     const { reads, db, search } = this.options
     const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
     const { signal } = this
-    const sources = { db, search, tenantId, agentId, now: new Date(), signal }
+    const newBlockId = (n: number) =>
+      derivedId('block', tenantId, this.journal.runId, step.step, call.index, n)
+    const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
     const { edits, describe } = await prepareCall(call, agent, sources)
     if (signal.aborted) throw new Stopped()
     const before = this.#before(step)

@@ -1,7 +1,7 @@
 // Writers as a process of their own: told for how long, they answer with figures and with the times at
 // which some of the commits were acknowledged.
 import { FEED_HINT_MS, FEED_HINTS } from '../../dist/libs/event-store/feed.js'
-import { Hints } from '../../dist/libs/postgres/hint.js'
+import { GrowthHint } from '../../dist/libs/postgres/hint.js'
 import { newBlock, openWriter, replacement, submit } from './blocks.mjs'
 import { load } from './load.mjs'
 
@@ -18,10 +18,10 @@ if (process.argv[1]?.endsWith('feed-writers.mjs')) await main(JSON.parse(process
 
 async function main({ url, hot, inFlight, hints }) {
   let hint = null
-  const { writer, reads, close } = openWriter(url, { onCommit: () => hint?.send('grown') })
+  const { writer, reads, close } = openWriter(url, { onCommit: () => hint?.send() })
   const blocks = []
   for (let n = 0; n < (hot ? 1 : inFlight); n++) blocks.push(await newBlock(writer, 2_000))
-  if (hints) hint = new Hints(reads, FEED_HINTS, FEED_HINT_MS)
+  if (hints) hint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   let commits = []
   let committed = 0
   const operation = async (worker) => {

@@ -1,6 +1,7 @@
 // How long after its commit an event reaches a subscriber in another process, and what that costs the
-// writers: the same writers without a feed and, in the same round, with one. Both are processes of their
-// own, wired as the services are: a throttled hint after commits, a poller that also listens for it.
+// writers: the same writers without a feed and, in the same round, with one, and with a reader that does the
+// least a reader can. All are processes of their own, wired as the services are: a hint when the log begins
+// to grow, a poller that also listens for it.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { spread } from './load.mjs'
@@ -11,15 +12,22 @@ export async function feed(bench) {
 }
 
 async function beside(bench, { hot, inFlight }) {
-  const [alone, together] = ['no feed', 'with feed'].map((s) => `${hot ? 'hot' : 'distinct'}, ${s}`)
+  const [alone, bare, together] = ['no feed', 'with a bare reader', 'with feed'].map(
+    (s) => `${hot ? 'hot' : 'distinct'}, ${s}`,
+  )
   await bench.compare({
     inFlight,
     arms: {
       [alone]: ({ url }) => writersIn(url, { hot, inFlight, hints: false }),
+      [bare]: ({ url }) => writersBesideBareReader(url, { hot, inFlight }),
       [together]: ({ url }) => writersBesideFeed(url, { hot, inFlight }),
     },
-    more: (of) => ({ [together]: { cost: 1 - of[together].perSecond / of[alone].perSecond } }),
+    more: (of) => ({ [bare]: costOf(of, bare, alone), [together]: costOf(of, together, alone) }),
   })
+}
+
+function costOf(of, together, alone) {
+  return { cost: 1 - of[together].perSecond / of[alone].perSecond }
 }
 
 async function writersIn(url, options) {
@@ -33,6 +41,19 @@ async function writersIn(url, options) {
   }
 }
 
+async function writersBesideBareReader(url, options) {
+  const writers = await start('feed-writers.mjs', { url, ...options, hints: false })
+  const reader = await start('bare-reader.mjs', { url })
+  return {
+    async measure(ms) {
+      const { commits, committed: _, ...figures } = await ask(writers, { ms })
+      const { arrivals } = await ask(reader, { ms: 0 })
+      return { ...figures, ...arrival(commits, arrivals) }
+    },
+    close: () => Promise.all([stop(writers), stop(reader)]),
+  }
+}
+
 async function writersBesideFeed(url, options) {
   const writers = await start('feed-writers.mjs', { url, ...options, hints: true })
   const reader = await start('feed-reader.mjs', { url })
@@ -40,21 +61,22 @@ async function writersBesideFeed(url, options) {
     async measure(ms) {
       const { commits, committed, ...figures } = await ask(writers, { ms })
       const { arrivals, seen, twice, disordered } = await ask(reader, { ms: 0 })
-      const arrived = new Map(arrivals)
-      const latencies = commits.map(([event, at]) => arrived.get(event) - at)
-      const { p50: feedP50, p99: feedP99 } = spread(latencies)
-      return {
-        ...figures,
-        committed,
-        missed: committed - seen,
-        twice,
-        disordered,
-        feedP50,
-        feedP99,
-      }
+      const missed = committed - seen
+      return { ...figures, committed, missed, twice, disordered, ...arrival(commits, arrivals) }
     },
     close: () => Promise.all([stop(writers), stop(reader)]),
   }
+}
+
+/** From the acknowledged commit to the subscriber. */
+function arrival(commits, arrivals) {
+  const arrived = new Map(arrivals)
+  const latencies = commits.flatMap(([event, at]) => {
+    const seenAt = arrived.get(event)
+    return seenAt === undefined ? [] : [seenAt - at]
+  })
+  const { p50: feedP50, p99: feedP99 } = spread(latencies)
+  return { feedP50, feedP99 }
 }
 
 /** @returns the process, once it is ready. */

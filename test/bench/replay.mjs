@@ -1,5 +1,5 @@
-// One block of a million events: folded from its first event in a process of its own, and read at any
-// version through the product's own reader, with the snapshots the writer would have taken.
+// One block of a million events: folded from its first event and verified, each in a process of its own,
+// and read at any version through the product's own reader, with the snapshots the writer would have taken.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createPool } from '../../dist/libs/postgres/database.js'
@@ -28,16 +28,8 @@ export async function replay(bench) {
     const seconds = (performance.now() - begun) / 1000
     await owner.query('vacuum analyze events')
     bench.report.remark(`${many} events loaded in ${seconds.toFixed(0)} s`)
-    const replays = []
-    for (let round = 0; round < bench.rounds; round++)
-      replays.push(await inChild(bench.url, blockId))
-    const of = (figure) => median(replays.map((one) => one[figure]))
-    bench.add({
-      name: `replay ${many} events`,
-      perSecond: events / of('seconds'),
-      seconds: of('seconds'),
-      rssMb: of('rssMb'),
-    })
+    await readAll(bench, `replay ${many} events`, events, ['./replay-child.mjs', blockId])
+    await readAll(bench, `verify ${many} events`, events + PAST + 1, ['./verify-child.mjs'])
     await history.takeSnapshots(blockId)
     await readAnywhere(bench, reads, blockId, events)
   } finally {
@@ -47,8 +39,19 @@ export async function replay(bench) {
 
 const PAST = 1_000
 
-async function inChild(url, blockId) {
-  const child = fork(new URL('./replay-child.mjs', import.meta.url), [url, blockId])
+/** In a process of its own for each round. */
+async function readAll(bench, name, events, [file, ...rest]) {
+  const figures = []
+  for (let round = 0; round < bench.rounds; round++) {
+    figures.push(await inChild(file, [bench.url, ...rest]))
+  }
+  const of = (figure) => median(figures.map((one) => one[figure]))
+  const [seconds, rssMb] = [of('seconds'), of('rssMb')]
+  bench.add({ name, perSecond: events / seconds, seconds, rssMb })
+}
+
+async function inChild(file, args) {
+  const child = fork(new URL(file, import.meta.url), args)
   const [figures] = await once(child, 'message')
   await once(child, 'exit')
   return figures

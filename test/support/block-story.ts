@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { BlockChange } from '#commands/block-change.js'
+import type { BlockChange, BlockEdit } from '#commands/block-change.js'
 import { type AgentChange, ChangeAgent, ChangeAgentHandler } from '#commands/change-agent.js'
 import { type BlockChanged, ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
+import { ChangeBlocks, ChangeBlocksHandler } from '#commands/change-blocks.js'
 import type { CommandMetadata, Outcome } from '#commands/metadata.js'
 import type { AgentSettings } from '#domain/agent.js'
 import type { SettingsPatch } from '#domain/block-events.js'
+import type { BlockState } from '#domain/block-state.js'
 import type { Rejection } from '#domain/errors.js'
+import { foldStream } from '#event-store/stream-reader.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import type { Listed, PageRequest } from '#read-models/listing.js'
@@ -30,6 +33,18 @@ export interface BlockStory {
     change: BlockChange,
     more?: Partial<CommandMetadata>,
   ): Promise<BlockChanged>
+  /** The same, refused or not. */
+  attempt(
+    blockId: string,
+    change: BlockChange,
+    more?: Partial<CommandMetadata>,
+  ): Promise<Outcome<BlockChanged>>
+  attemptAll(
+    edits: readonly BlockEdit[],
+    more?: Partial<CommandMetadata>,
+  ): Promise<Outcome<readonly BlockChanged[]>>
+  /** As the log has it. */
+  state(blockId: string): Promise<BlockState>
   changeAgent(agentId: string, change: AgentChange): Promise<void>
   refusal(agentId: string, change: AgentChange): Promise<Rejection>
   close(): Promise<void>
@@ -44,12 +59,19 @@ export async function openBlockStory(): Promise<BlockStory> {
   const blocks = new ChangeBlockHandler(writer)
   const agents = new ChangeAgentHandler(writer)
 
+  const batches = new ChangeBlocksHandler(writer)
+
+  const attempt: BlockStory['attempt'] = (blockId, what, more) =>
+    blocks.execute(new ChangeBlock(blockId, what, { ...by, ...more }))
   const change: BlockStory['change'] = async (blockId, what, more) =>
-    accepted(await blocks.execute(new ChangeBlock(blockId, what, { ...by, ...more })))
+    accepted(await attempt(blockId, what, more))
 
   return {
     reads: { db, pool },
     change,
+    attempt,
+    attemptAll: (edits, more) => batches.execute(new ChangeBlocks(edits, { ...by, ...more })),
+    state: async (id) => (await foldStream(pool, tenantId, id)).state as BlockState,
     async block(label, value = '', settings = {}) {
       const id = `block-${randomUUID()}`
       await change(id, { type: 'CreateBlock', value, settings: { ...settings, label } })

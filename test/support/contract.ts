@@ -20,6 +20,15 @@ export interface Vector {
     readonly changed?: false
     readonly effect?: readonly { offset: number; delete: number; insert: string }[]
     readonly error?: { readonly code: string; readonly textContains: string }
+    /** A new block of the calling agent. */
+    readonly created?: {
+      readonly label: string
+      readonly value: string
+      readonly description: string
+    }
+    readonly attached?: false
+    readonly label?: string
+    readonly description?: string
   }
 }
 

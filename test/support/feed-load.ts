@@ -115,7 +115,7 @@ async function killSessions(url: string, everyMs: number, over: AbortSignal): Pr
     await killer.client.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
-          and query ~ 'update streams set version|insert into events|fence|events_position|pg_current_xact_id'
+          and query ~ 'update streams set version|insert into events|fence|events_position|e.position <= [0-9]+ (and pg_snapshot|order by)'
         order by random() limit 1`,
     )
   }

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { CommandMetadata, Outcome } from '#commands/metadata.js'
+import type { Accepted, CommandMetadata, Outcome } from '#commands/metadata.js'
 import { type IdPrefix, idFromBytes } from '#domain/ids.js'
 import { derivedId } from '#read-models/derived-id.js'
 import { TENANT } from '../tenant.js'
 import { idempotencyKeyOf } from './idempotency-key.js'
 import { Problem } from './problem.js'
+import { QueryReader } from './query.js'
 import { actorOf, principalOf } from './request-context.js'
 
 /**
@@ -19,6 +20,7 @@ export function commandMetadata(request: FastifyRequest): CommandMetadata {
   return {
     tenantId: TENANT,
     actor: actorOf(request),
+    dryRun: isDryRun(request),
     ...(key === null
       ? {}
       : {
@@ -48,19 +50,35 @@ export function newId(
  *
  * @throws Problem the refusal
  */
-export function settled<T>(
+export function accepted<T>(
   outcome: Outcome<T>,
   reply: FastifyReply,
   baseVersion: number | null = null,
-): T {
+): Accepted<T> {
   if (outcome.replayed) reply.header('idempotent-replayed', 'true')
   if (!outcome.ok) throw Problem.of(outcome.rejection, baseVersion)
-  return outcome.value
+  return outcome
 }
 
-/** Method, path and body; keys in order, so that a retry may write them in another one. */
+/** The answer alone. */
+export function settled<T>(outcome: Outcome<T>, reply: FastifyReply): T {
+  return accepted(outcome, reply).value
+}
+
+/**
+ * True for a command that is only to be tried: `?dry_run=true`.
+ *
+ * @throws Problem invalid_query
+ */
+export function isDryRun(request: FastifyRequest): boolean {
+  return new QueryReader(request.query).flag('dry_run') ?? false
+}
+
+/** Method, path, query and body; keys in order, so that a retry may write them in another one. */
 export function fingerprint(request: FastifyRequest): Buffer {
-  const path = (request.raw.url ?? '').split('?', 1)[0]?.replace(/\/$/, '')
+  const [whole = '', query = ''] = (request.raw.url ?? '').split('?', 2)
+  const sorted = query === '' ? '' : `?${query.split('&').sort().join('&')}`
+  const path = `${whole.replace(/\/$/, '')}${sorted}`
   const body = JSON.stringify(request.body ?? null, (_, value: unknown) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
     return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

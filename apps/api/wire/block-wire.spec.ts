@@ -2,14 +2,8 @@ import { describe, expect, it } from '@jest/globals'
 import type { BlockView } from '#read-models/blocks.js'
 import { golden } from '../../../test/support/contract.js'
 import { parseBody } from '../http/validation.js'
-import {
-  blockPatch,
-  blockSettings,
-  insertion,
-  newBlock,
-  newBlockSettings,
-  renderBlock,
-} from './block-wire.js'
+import { insertion } from './block-edit-wire.js'
+import { blockPatch, blockSettings, newBlock, newBlockSettings, renderBlock } from './block-wire.js'
 
 const view: BlockView = {
   id: 'block-a46ef94a-4480-4bc6-af91-5d24d141b3eb',
@@ -46,9 +40,11 @@ function codeOf(act: () => unknown): unknown {
 }
 
 describe('a block on the wire', () => {
-  it('is the published sample, key by key', () => {
+  it('is the published sample, key by key, and says what becomes of edits', () => {
     const sample = golden('block')
-    expect(renderBlock({ ...view, value: String(sample['value']) })).toEqual(sample)
+    const { policies, ...published } = renderBlock({ ...view, value: String(sample['value']) })
+    expect(published).toEqual(sample)
+    expect(policies).toEqual(view.settings.policies)
   })
 
   it('is made of what clients send: null is absent, an unknown field is ignored', () => {
@@ -80,6 +76,8 @@ describe('an edit in our own words', () => {
     [{ new_string: 'a', base_version: 1.5 }, 'invalid_type'],
     [{ new_string: 'a', base_version: '1' }, 'invalid_type'],
     [{ new_string: null }, 'invalid_type'],
+    [{ new_string: 'a', after: 'b', insert_line: 1 }, 'invalid_argument'],
+    [{ new_string: 'a', after: 'b', unique_line: true }, null],
     [{ new_string: 'a', base_version: 0, insert_line: -1 }, null],
   ])('%j is answered with %s', (body, code) => {
     expect(codeOf(() => parseBody(insertion, body))).toBe(code)

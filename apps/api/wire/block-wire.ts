@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { BlockSettings } from '#domain/block-events.js'
+import type { NewBlockSettings } from '#domain/block.js'
+import type { SettingsPatch } from '#domain/block-events.js'
 import type { BlockView } from '#read-models/blocks.js'
 import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'
 import { present } from './present.js'
@@ -22,9 +23,17 @@ const settings = {
   template_name: absentOr(text()),
   /** The older word for `template_name`. */
   name: absentOr(text()),
+  policies: absentOr(
+    z.strictObject({
+      rethink: absentOr(z.enum(['overwrite', 'preserve', 'guard', 'merge'])),
+      replace: absentOr(z.enum(['text', 'strict'])),
+      anchor_lost: absentOr(z.enum(['end', 'reject'])),
+    }),
+  ),
 }
 
-const baseVersion = absentOr(
+/** What the caller had seen. */
+export const baseVersion = absentOr(
   z.number({ error: 'expected a version' }).superRefine((value, context) => {
     if (Number.isSafeInteger(value) && value >= 0) return
     context.addIssue(customIssue('invalid_type', 'expected a version: a whole number from 0 on'))
@@ -49,25 +58,6 @@ export const blockPatch = z.object({
 })
 export type BlockPatchBody = z.output<typeof blockPatch>
 
-/** Edits in our own words: a field that is not known is refused, not ignored. */
-export const insertion = z.strictObject({
-  new_string: text(),
-  insert_line: absentOr(integer()),
-  base_version: baseVersion,
-})
-export type Insertion = z.output<typeof insertion>
-
-export const replacement = z.strictObject({
-  old_string: text(),
-  new_string: text(),
-  all: absentOr(z.boolean()),
-  base_version: baseVersion,
-})
-export type Replacement = z.output<typeof replacement>
-
-export const rewrite = z.strictObject({ new_memory: text(), base_version: baseVersion })
-export type Rewrite = z.output<typeof rewrite>
-
 /** What a new block with one of the two classic labels is for, unless its creator says. */
 const DESCRIPTIONS: ReadonlyMap<string, string> = new Map([
   [
@@ -77,16 +67,12 @@ const DESCRIPTIONS: ReadonlyMap<string, string> = new Map([
   ['persona', 'Who you are: your role, your manner of speaking, and how you go about your work.'],
 ])
 
-export function newBlockSettings(
-  body: NewBlockBody,
-): Partial<BlockSettings> & Pick<BlockSettings, 'label'> {
+export function newBlockSettings(body: NewBlockBody): NewBlockSettings {
   const description = DESCRIPTIONS.get(body.label)
   return { ...present({ description }), ...blockSettings(body), label: body.label }
 }
 
-export function blockSettings(
-  body: Pick<BlockPatchBody, keyof typeof settings>,
-): Partial<BlockSettings> {
+export function blockSettings(body: Pick<BlockPatchBody, keyof typeof settings>): SettingsPatch {
   return present({
     label: body.label,
     description: body.description,
@@ -99,6 +85,7 @@ export function blockSettings(
     preserve_on_migration: body.preserve_on_migration,
     project_id: body.project_id,
     template_name: body.template_name ?? body.name,
+    policies: body.policies && present(body.policies),
   })
 }
 
@@ -125,6 +112,7 @@ export function renderBlock(block: BlockView) {
     preserve_on_migration: settings.preserve_on_migration,
     created_by_id: block.createdBy.id,
     last_updated_by_id: block.updatedBy.id,
+    policies: settings.policies,
     version: block.version,
     created_at: wireTime(block.createdAt),
     updated_at: wireTime(block.updatedAt),
