@@ -6,7 +6,7 @@ import { verifyStream } from '#event-store/verify-stream.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, invalidCursor, LIMIT_MAX, type QueryReader } from './http/query.js'
-import { blockNotFound } from './missing.js'
+import { blockNotFound, versionFromFuture } from './missing.js'
 import { TENANT } from './tenant.js'
 import { POOL } from './tokens.js'
 import {
@@ -84,10 +84,7 @@ export class AuditController {
     const [event] = rows
     if (!event) throw blockNotFound(id)
     if (asked !== undefined && event.version !== asked) {
-      throw new Problem('version_from_future', `Block ${id} is at version ${event.version}`, {
-        facts: { block_id: id, at_version: event.version, requested: asked },
-        hint: `Ask for a version from 1 to ${event.version}.`,
-      })
+      throw versionFromFuture(id, event.version, asked)
     }
     const checkpoint = await newestCheckpoint(this.pool, TENANT)
     const inclusion =

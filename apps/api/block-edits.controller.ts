@@ -1,17 +1,14 @@
-import { Body, Controller, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/common'
+import { Body, Controller, Inject, Param, Post, Req, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
 import type { BlockCommand } from '#domain/block-events.js'
 import type { Database } from '#postgres/database.js'
-import { blockHistory } from '#read-models/history.js'
 import type { Reads } from '#read-models/reads.js'
 import { changedBlock, type Exchange, restoration } from './block-change.js'
 import { pathId } from './http/path-id.js'
-import { asQuery, invalidCursor, LIMIT_MAX, QueryReader } from './http/query.js'
+import { QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
-import { blockNotFound } from './missing.js'
-import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import {
   type Insertion,
@@ -26,12 +23,11 @@ import {
   reversal,
   rewrite,
 } from './wire/block-edit-wire.js'
-import { renderBlock, renderHistory } from './wire/block-wire.js'
+import { renderBlock } from './wire/block-wire.js'
 
 const REST = { passthrough: true } as const
-const HISTORY_LIMIT = 100
 
-/** The three words over REST, what takes them back, and the events they left behind. */
+/** The three words over REST, and what takes them back. */
 @Controller('v1/blocks/:block_id')
 export class BlockEditsController {
   readonly reads: Reads
@@ -98,21 +94,6 @@ export class BlockEditsController {
     return this.edit({ request, reply }, id, command, body)
   }
 
-  @Get('history')
-  async history(
-    @Param('block_id', pathId('block')) id: string,
-    @Query(asQuery) query: QueryReader,
-  ) {
-    query.only('after', 'limit', 'order')
-    const history = await blockHistory(this.reads.pool, TENANT, id, {
-      after: versionCursor(query.text('after')),
-      limit: query.integer('limit', { min: 1, max: LIMIT_MAX }) ?? HISTORY_LIMIT,
-      order: query.choice('order', ['asc', 'desc']) ?? 'asc',
-    })
-    if (!history) throw blockNotFound(id)
-    return renderHistory(history)
-  }
-
   private edit(
     exchange: Exchange,
     id: string,
@@ -125,12 +106,4 @@ export class BlockEditsController {
       return { block: renderBlock(block), version, changed, receipt }
     })
   }
-}
-
-/** A version, which is what `next_cursor` holds. */
-function versionCursor(text: string | undefined): number | null {
-  if (text === undefined) return null
-  const version = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (version <= 2_147_483_647) return version
-  throw invalidCursor(text)
 }

@@ -3,6 +3,7 @@ import { AgentToolsController } from './agent-tools.controller.js'
 import { AgentsController } from './agents.controller.js'
 import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
+import { BlockHistoryController } from './block-history.controller.js'
 import { BlockStreamController } from './block-stream.controller.js'
 import { BlocksController } from './blocks.controller.js'
 import { CommandsController } from './commands.controller.js'
@@ -11,6 +12,7 @@ import { EventsController } from './events.controller.js'
 import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
+import { RunContextController } from './run-context.controller.js'
 import { RunsController } from './runs.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
@@ -22,6 +24,7 @@ export const CONTROLLERS = [
   AuditController,
   BlocksController,
   BlockEditsController,
+  BlockHistoryController,
   BlockStreamController,
   CommandsController,
   AgentsController,
@@ -31,6 +34,7 @@ export const CONTROLLERS = [
   MessagesController,
   TurnsController,
   RunsController,
+  RunContextController,
   StepsController,
   ToolsController,
   ModelsController,

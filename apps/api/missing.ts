@@ -7,6 +7,10 @@ export function blockNotFound(blockId: string): Problem {
   })
 }
 
+export function runNotFound(runId: string): Problem {
+  return new Problem('run_not_found', `There is no run ${runId}`, { facts: { run_id: runId } })
+}
+
 export function agentNotFound(agentId: string): Problem {
   return new Problem('agent_not_found', 'Agent not found', { facts: { agent_id: agentId } })
 }

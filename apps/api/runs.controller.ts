@@ -8,6 +8,7 @@ import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, type Page, type QueryReader } from './http/query.js'
 import { messagePage } from './message-page.js'
+import { runNotFound } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE } from './tokens.js'
@@ -66,7 +67,7 @@ export class RunsController {
   private async existingRun(runId: string): Promise<RunRow> {
     const run = await getRun(this.db, TENANT, runId)
     if (run) return run
-    throw new Problem('run_not_found', `There is no run ${runId}`, { facts: { run_id: runId } })
+    throw runNotFound(runId)
   }
 }
 

@@ -46,6 +46,18 @@ export function slice(text: string, start: number, end: number): string {
   return text.slice(from, from + unitsAt(text.slice(from), end - start))
 }
 
+/** The text cut into pieces of so many code points each, and what is left behind them. */
+export function pieces(text: string, lengths: readonly number[]): string[] {
+  const narrow = !SURROGATE.test(text)
+  let from = 0
+  const cut = lengths.map((points) => {
+    const start = from
+    from = unitsAfter(text, from, points, narrow)
+    return text.slice(start, from)
+  })
+  return [...cut, text.slice(from)]
+}
+
 /** Applies splices in order, each on the text after the one before. */
 export function apply(text: string, effect: readonly Splice[]): string {
   return applyAll(text, effect, !SURROGATE.test(text)).value

@@ -42,6 +42,19 @@ export async function blockAtVersion(
   }
 }
 
+/** Whether there ever was such a block. */
+export async function blockExists(
+  pool: Queryable,
+  tenantId: string,
+  blockId: string,
+): Promise<boolean> {
+  const { rows } = await pool.query(
+    'select 1 from streams where tenant_id = $1 and stream_id = $2',
+    [tenantId, blockId],
+  )
+  return rows.length > 0
+}
+
 /** Halves the versions until one is left: a page of the index a step, however long the history. */
 const BISECT = `
 with recursive bisect(low, high) as (

@@ -3,6 +3,7 @@ import type { BlockEvent, Receipt } from '#domain/block-events.js'
 import type { Recorded } from '#domain/event.js'
 import type { Splice } from '#domain/text.js'
 import { type Queryable, readStream } from '#event-store/stream-reader.js'
+import { blockExists } from './block-at.js'
 
 /** One event of a block, in the words of the wire. */
 export interface HistoryEntry {
@@ -45,19 +46,11 @@ export async function blockHistory(
   const { limit, order, after } = page
   const from = after === null ? {} : { after }
   const events = await readStream(pool, tenantId, blockId, { ...from, limit: limit + 1, order })
-  if (events.length === 0 && !(await exists(pool, tenantId, blockId))) return null
+  if (events.length === 0 && !(await blockExists(pool, tenantId, blockId))) return null
   const entries = events
     .slice(0, limit)
     .map((event) => historyEntry(event as unknown as Recorded<BlockEvent>))
   return { entries, hasMore: events.length > limit }
-}
-
-async function exists(pool: Queryable, tenantId: string, blockId: string): Promise<boolean> {
-  const { rows } = await pool.query(
-    'select 1 from streams where tenant_id = $1 and stream_id = $2',
-    [tenantId, blockId],
-  )
-  return rows.length > 0
 }
 
 function historyEntry(event: Recorded<BlockEvent>): HistoryEntry {

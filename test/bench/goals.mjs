@@ -44,6 +44,8 @@ const GOALS = [
   { group: 'replay', name: 'replay 1,000,000 events', figure: 'rssMb', atMost: 200 },
   { group: 'replay', name: 'verify 1,000,000 events', figure: 'perSecond', atLeast: 200_000 },
   { group: 'replay', name: 'any version of 1,000,000', figure: 'p99', atMost: 5 },
+  { group: 'blame', name: 'blame, from the first event, 1,000 events', figure: 'p50', atMost: 10 },
+  { group: 'blame', name: 'blame, kept, 1,000 events', figure: 'timesPlain', atMost: 2 },
   // The feed beside the writers.
   ...feed('hot, with feed', 128),
   ...feed('distinct, with feed', 32),

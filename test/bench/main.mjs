@@ -3,6 +3,7 @@
 // Postgres, in interleaved rounds. How to read it: docs/benchmarks.md.
 import { parseArgs } from 'node:util'
 import { distinct, hot, single } from './append.mjs'
+import { blame } from './blame.mjs'
 import { emmett } from './emmett.mjs'
 import { feed } from './feed.mjs'
 import { growth } from './growth.mjs'
@@ -23,6 +24,7 @@ const ROOMS = {
   sizes,
   'locked-stream': lockedStream,
   replay,
+  blame,
   feed,
   growth,
 }

@@ -8,6 +8,7 @@ const TOLD = {
   rssMb: (n) => `${Math.round(n)} MB RSS`,
   timesEmmett: (n) => `${n.toFixed(1)} times Emmett`,
   timesWhole: (n) => `${n.toFixed(1)} times the whole value`,
+  timesPlain: (n) => `×${n.toFixed(2)} of a read`,
   walBytes: (n) => `${Math.round(n)} B WAL/edit`,
   p99Flushes: (n) => `p99 = ${n.toFixed(1)} flushes`,
   cost: (n) => `costs writers ${(n * 100).toFixed(1)} %`,

@@ -3,7 +3,6 @@ import type { NewBlockSettings } from '#domain/block.js'
 import type { SettingsPatch } from '#domain/block-events.js'
 import type { AttachedBlockView } from '#read-models/attachments.js'
 import type { BlockView } from '#read-models/blocks.js'
-import type { HistoryEntry, HistoryPage } from '#read-models/history.js'
 import { absentOr, customIssue, integer, jsonObject, text } from '../http/validation.js'
 import { present } from './present.js'
 import { wireTime } from './time-wire.js'
@@ -124,19 +123,4 @@ export function renderBlock(block: BlockView) {
 /** The same, with what the agent may do with it. */
 export function renderAttachedBlock(block: AttachedBlockView) {
   return { ...renderBlock(block), right: block.right }
-}
-
-/** History as a native list: the cursor is the version of the last entry. */
-export function renderHistory({ entries, hasMore }: HistoryPage) {
-  const last = entries.at(-1)
-  return {
-    object: 'list',
-    data: entries.map(renderEntry),
-    has_more: hasMore,
-    next_cursor: hasMore && last ? String(last.version) : null,
-  }
-}
-
-function renderEntry(entry: HistoryEntry) {
-  return { ...entry, at: wireTime(new Date(entry.at)) }
 }
