@@ -8,6 +8,7 @@ import { effectIn } from './log-check.js'
 import { scanWindows } from './log-scan.js'
 import { RowCheck } from './row-check.js'
 import { RowWindow } from './row-window.js'
+import { ThreadCheck } from './thread-check.js'
 
 let log: TestLog
 const rows: Buffer[] = []
@@ -95,6 +96,34 @@ describe('a row that is checked from its bytes', () => {
     }
   })
 })
+
+describe('a thread that checks', () => {
+  it('gives windows back in their order', async () => {
+    const thread = new ThreadCheck(tenantId)
+    const windows = [rows.slice(0, 40), rows.slice(40, 41), rows.slice(41)].map(windowOf)
+    const positions: number[] = []
+    for await (const events of thread.all(inTurn(windows))) {
+      for (const event of events) positions.push(omitFault(event).position)
+    }
+    await thread.close()
+    expect(positions).toEqual(rows.map((row) => eventOf(row).position))
+  })
+
+  it('ends with an error when it cannot read a row: nothing waits for ever', async () => {
+    const thread = new ThreadCheck(tenantId)
+    const read = async (): Promise<void> => {
+      const broken = Array.from({ length: 6 }, () => windowOf([Buffer.from('no row at all')]))
+      for await (const _ of thread.all(inTurn(broken)));
+    }
+    await expect(read()).rejects.toThrow('out of range')
+    await expect(read()).rejects.toThrow('out of range')
+    await thread.close()
+  })
+})
+
+async function* inTurn<T>(all: readonly T[]): AsyncGenerator<T, void, undefined> {
+  yield* all
+}
 
 function omitFault<T extends { fault: unknown }>({ fault, ...event }: T): Omit<T, 'fault'> {
   expect(fault).toBeNull()

@@ -23,6 +23,7 @@ const THREAD = `import(require('node:module').createRequire(${JSON.stringify(imp
 export class ThreadCheck {
   readonly #thread: Worker
   readonly #waiting: Waiting[] = []
+  #ended: Error | null = null
 
   constructor(tenantId: string) {
     this.#thread = new Worker(THREAD, { eval: true, workerData: tenantId })
@@ -48,6 +49,7 @@ export class ThreadCheck {
   #check(window: RowWindow): Promise<CheckedMessage> {
     const message = window.message()
     const checked = new Promise<CheckedMessage>((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended)
       this.#waiting.push({ resolve, reject })
       this.#thread.postMessage(message, [message.memory])
     })
@@ -57,6 +59,7 @@ export class ThreadCheck {
   }
 
   #fail(error: Error): void {
+    this.#ended ??= error
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 }
