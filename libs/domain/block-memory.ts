@@ -38,19 +38,18 @@ export function startMemory(version: number, value: string): BlockMemory {
   return { start: { version, value }, newest: null, count: 0, earlier: null }
 }
 
-/** @param value the text before the change, `version` the block's before it. */
+/** @param previous the block as it was before the change. */
 export function remember(
   memory: BlockMemory,
-  before: { readonly version: number; readonly value: string },
+  previous: { readonly version: number; readonly value: string },
   change: TextChange,
 ): BlockMemory {
   if (memory.count < REMEMBERED_MIN) {
-    const newest = { change, before: memory.newest }
-    return { ...memory, newest, count: memory.count + 1 }
+    const { start, newest: before, count, earlier } = memory
+    return { start, newest: { change, before }, count: count + 1, earlier }
   }
-  const start = { version: before.version, value: before.value }
   return {
-    start,
+    start: { version: previous.version, value: previous.value },
     newest: { change, before: null },
     count: 1,
     earlier: { ...memory, earlier: null },

@@ -145,9 +145,30 @@ export function isEdit(event: Foldable<BlockEvent>): event is Foldable<TextEdit>
 }
 
 function edited(before: BlockState, event: Foldable<TextEdit>): BlockState {
-  const { value, length, feeds } = text.edit(before, event.payload.effect)
   const memory = remember(before.memory, before, changeOf(event))
-  return { ...before, version: event.version, value, length, feeds, memory }
+  return withText(before, event.version, text.edit(before, event.payload.effect), memory)
+}
+
+/** Field by field: a copy of a copy of a copy has a shape of its own, which the engine learns each time. */
+function withText(
+  { id, deleted, settings, attached, createdAt, createdBy }: BlockState,
+  version: number,
+  { value, length, feeds }: text.Measured,
+  memory: BlockMemory,
+): BlockState {
+  return {
+    id,
+    version,
+    deleted,
+    value,
+    length,
+    feeds,
+    settings,
+    attached,
+    createdAt,
+    createdBy,
+    memory,
+  }
 }
 
 /** Of a long run only the newest are remembered; the others are applied in place. */
@@ -155,13 +176,12 @@ function editedAll(before: BlockState, edits: readonly Foldable<TextEdit>[]): Bl
   const bulk = edits.slice(0, -REMEMBERED_MIN)
   const last = bulk.at(-1)
   if (!last) return edits.reduce(edited, before)
-  const { value, length, feeds } = editAll(
+  const measured = editAll(
     before,
     bulk.map(({ payload }) => payload.effect),
   )
-  const { version } = last
-  const memory = startMemory(version, value)
-  const state = { ...before, version, value, length, feeds, memory }
+  const memory = startMemory(last.version, measured.value)
+  const state = withText(before, last.version, measured, memory)
   return edits.slice(-REMEMBERED_MIN).reduce(edited, state)
 }
 
