@@ -230,8 +230,8 @@ describe('blame', () => {
   it('says when its memory is too short for an edit that goes back', () => {
     const before = blameOf(told('one two', [replace('two', '2'), insert('x'), insert('y')]))
     const undone = { ...edit(5, 'EditReverted', 4, 1, 'two'), source: removedBy(2) }
-    expect(blameAll(reaching(before, 3), [undone], 5)).toBeNull()
-    expect(blameAll(reaching(before, 2), [undone], 5)).not.toBeNull()
+    expect(blameAll(reaching(before, 2), [undone], 5)).toBeNull()
+    expect(blameAll(reaching(before, 1), [undone], 5)).not.toBeNull()
     expect(spansAt(reaching(before, 3), 2)).toBeNull()
   })
 })

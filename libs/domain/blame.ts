@@ -2,13 +2,13 @@ import type { BlockEvent } from './block-events.js'
 import { LOOK_BACK_MAX } from './block-memory.js'
 import { isWholeText } from './block-rethink.js'
 import {
-  cut,
   givenBack,
   joined,
   type Owned,
   type Owners,
   owned,
   pointsOf,
+  spliced,
   stretch,
   stretches,
 } from './span-tree.js'
@@ -39,15 +39,14 @@ interface Owning {
   readonly owners: Owners
   /** The newest edit of the whole text up to here; 0 for none. */
   readonly whole: number
-  /** What it took out, from left to right: what an undo puts back. */
-  readonly removed: readonly Removed[]
+  readonly shape: readonly Shape[]
 }
 
-/** Where an edit left something else, or nothing, and who owned what had stood there. */
-interface Removed {
-  readonly start: number
-  readonly end: number
-  readonly owners: Owners
+/** A splice without its text. */
+interface Shape {
+  readonly offset: number
+  readonly delete: number
+  readonly points: number
 }
 
 /** An event that made or changed the text. */
@@ -103,7 +102,7 @@ export function blameAll(
   for (const edit of edits) {
     const { source } = edit
     const told = source !== null && edit.version - source.version < LOOK_BACK_MAX ? source : null
-    if (told && told.version < before.reach) return null
+    if (told && told.version - (told.from === 'removed' ? 1 : 0) < before.reach) return null
     past.push(ownedAfter(past, edit, told))
   }
   return reaching({ version, reach: before.reach, past }, version - LOOK_BACK_MAX)
@@ -156,21 +155,16 @@ function toldOf(
 function ownedAfter(past: readonly Owning[], edit: BlamedEdit, source: Source | null): Owning {
   const { version, effect, type } = edit
   const before = past.at(-1)
+  const ownersOf = source ? sourceOwners(past, edit, source) : null
   let owners = before?.owners ?? null
-  let removed: Removed[] = []
-  const ownersOf = source ? sourceOwners(past, edit, source) : () => null
-  for (const [i, { offset, delete: count, insert }] of effect.entries()) {
+  const shape = effect.map(({ offset, delete: count, insert }, i): Shape => {
     const points = length(insert)
-    const [left, rest] = cut(owners, offset)
-    const [gone, right] = cut(rest, count)
-    const added = points === 0 ? null : (ownersOf(i, offset, points) ?? owned(points, version))
-    const one = { start: offset, end: offset + points, owners: gone }
-    if ((removed.at(-1)?.end ?? 0) <= offset) removed.push(one)
-    else removed = withRemoved(removed, owners, one)
-    owners = joined(joined(left, added), right)
-  }
+    const added = ownersOf?.(i, offset, points) ?? owned(points, version)
+    owners = spliced(owners, offset, count, added)
+    return { offset, delete: count, points }
+  })
   const whole = isWholeText(type) ? version : (before?.whole ?? 0)
-  return { version, owners, whole, removed }
+  return { version, owners, whole, shape }
 }
 
 /** For each splice the owners of what it inserts; null where they cannot be told. */
@@ -180,8 +174,7 @@ function sourceOwners(
   source: Source,
 ): (i: number, offset: number, points: number) => Owners {
   if (source.from === 'removed') {
-    const undone = at(past, source.version)
-    const pieces = undone?.version === source.version ? undone.removed : []
+    const pieces = removedBy(past, source.version)
     if (pieces.length !== effect.length) return () => null
     return (i, _, points) => {
       const piece = pieces[i]?.owners ?? null
@@ -190,20 +183,36 @@ function sourceOwners(
   }
   if (!isForward(effect)) return () => null
   const then = at(past, source.version)?.owners ?? null
-  const aligned = source.alignment.reduce(
-    (owners, splice) => spliced(owners, splice, version),
-    then,
-  )
+  const aligned = source.alignment.reduce((owners, { offset, delete: count, insert }) => {
+    return spliced(owners, offset, count, owned(length(insert), version))
+  }, then)
   return (_, offset, points) => {
     const found = givenBack(stretch(aligned, offset, offset + points), version)
     return joined(found, owned(points - pointsOf(found), version))
   }
 }
 
-function spliced(owners: Owners, splice: Splice, version: number): Owners {
-  const [left, rest] = cut(owners, splice.offset)
-  const [, right] = cut(rest, splice.delete)
-  return joined(joined(left, owned(length(splice.insert), version)), right)
+/** What the edit of a version took out, from left to right: what an undo of it puts back. */
+function removedBy(past: readonly Owning[], version: number): readonly Removed[] {
+  const undone = at(past, version)
+  if (undone?.version !== version) return []
+  let owners = at(past, version - 1)?.owners ?? null
+  let removed: Removed[] = []
+  for (const { offset, delete: count, points } of undone.shape) {
+    const gone = stretch(owners, offset, offset + count)
+    const one = { start: offset, end: offset + points, owners: gone }
+    if ((removed.at(-1)?.end ?? 0) <= offset) removed.push(one)
+    else removed = withRemoved(removed, owners, one)
+    owners = spliced(owners, offset, count, owned(points, version))
+  }
+  return removed
+}
+
+/** Where an edit left something else, or nothing, and who owned what had stood there. */
+interface Removed {
+  readonly start: number
+  readonly end: number
+  readonly owners: Owners
 }
 
 /**

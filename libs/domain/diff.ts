@@ -1,5 +1,5 @@
 import { FILE_HEADERS_ONLY, formatPatch, structuredPatch } from 'diff'
-import { cut, joined, type Owners, owned, stretches } from './span-tree.js'
+import { type Owners, owned, spliced, stretches } from './span-tree.js'
 import { commonEnds, length, lines, pieces, type Splice } from './text.js'
 import { wordDifference } from './word-diff.js'
 
@@ -111,9 +111,7 @@ export function fates(points: number, edits: readonly PastEdit[]): Fate[] {
 
 function takenBack(owners: Owners, { version, effect }: PastEdit): Owners {
   return effect.reduceRight<Owners>((after, { offset, delete: count, insert }) => {
-    const [left, rest] = cut(after, offset)
-    const [, right] = cut(rest, length(insert))
-    return joined(joined(left, owned(count, version)), right)
+    return spliced(after, offset, length(insert), owned(count, version))
   }, owners)
 }
 

@@ -55,6 +55,23 @@ export function cut(owners: Owners, at: number): readonly [Owners, Owners] {
   return [joined(left, before), after]
 }
 
+/** With `count` code points from `offset` on replaced. Whatever lies beside them is shared. */
+export function spliced(owners: Owners, offset: number, count: number, added: Owners): Owners {
+  if (owners === null || (offset <= 0 && count >= owners.points && added === null)) return added
+  if (isOwned(owners)) {
+    const { points, version, since } = owners
+    const before = owned(Math.min(offset, points), version, since)
+    const after = owned(Math.max(0, points - offset - count), version, since)
+    return joined(joined(before, added), after)
+  }
+  const { left, right } = owners
+  const from = offset - left.points
+  if (from >= 0) return joined(left, spliced(right, from, count, added))
+  const rest = from + count
+  if (rest <= 0) return joined(spliced(left, offset, count, added), right)
+  return joined(spliced(left, offset, count - rest, added), spliced(right, 0, rest, null))
+}
+
 /** The stretch from `start` up to `end`, exclusive. */
 export function stretch(owners: Owners, start: number, end: number): Owners {
   return cut(cut(owners, end)[0], start)[1]

@@ -8,12 +8,13 @@ import {
   reaching,
   spansAt,
 } from '#domain/blame.js'
+import type { BlockEvent } from '#domain/block-events.js'
 import { LOOK_BACK_MAX } from '#domain/block-memory.js'
 import type { BlockState } from '#domain/block-state.js'
 import { pieces } from '#domain/text.js'
 import { wordDifference } from '#domain/word-diff.js'
 import { foldStream, type Queryable } from '#event-store/stream-reader.js'
-import { type StoredEdit, textEdits } from './text-edits.js'
+import { textEdits } from './text-edits.js'
 import { readWriters, type Writer } from './writers.js'
 
 /** A span of a block's text, and who wrote it. Code points; `end` is exclusive. */
@@ -128,7 +129,9 @@ export class Blames {
     const range = { after: before.version, upTo, order: 'asc' } as const
     for await (const window of textEdits(this.pool, tenantId, blockId, range)) {
       const edits: BlamedEdit[] = []
-      for (const edit of window) edits.push(await this.#sourced(tenantId, blockId, edit))
+      for (const edit of window) {
+        edits.push(edit.event ? await this.#sourced(tenantId, blockId, edit, edit.event) : edit)
+      }
       blame = blameAll(blame, edits, edits.at(-1)?.version ?? blame.version)
       if (!blame) return null
     }
@@ -136,19 +139,23 @@ export class Blames {
   }
 
   /** What went back to a text that others had changed meanwhile is told by comparing the texts. */
-  async #sourced(tenantId: string, blockId: string, edit: StoredEdit): Promise<BlamedEdit> {
-    const { version, type, effect, event } = edit
-    const back = event && broughtBack(event)
-    if (!back) return { version, type, effect, source: null }
+  async #sourced(
+    tenantId: string,
+    blockId: string,
+    edit: BlamedEdit,
+    event: BlockEvent,
+  ): Promise<BlamedEdit> {
+    const back = broughtBack(event)
+    if (!back) return edit
     const { source, aligned } = back
-    const isNear = version - source.version < LOOK_BACK_MAX
-    if (source.from === 'removed' || aligned || !isNear) return { version, type, effect, source }
-    const texts = [source.version, version].map(async (at) => {
+    const isNear = edit.version - source.version < LOOK_BACK_MAX
+    if (source.from === 'removed' || aligned || !isNear) return { ...edit, source }
+    const texts = [source.version, edit.version].map(async (at) => {
       const { state } = await foldStream(this.pool, tenantId, blockId, at)
       return (state as BlockState).value
     })
     const [then, now] = (await Promise.all(texts)) as [string, string]
-    return { version, type, effect, source: { ...source, alignment: wordDifference(then, now) } }
+    return { ...edit, source: { ...source, alignment: wordDifference(then, now) } }
   }
 
   /** Kept are those of the version that is kept. */

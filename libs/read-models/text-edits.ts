@@ -5,7 +5,8 @@ import { UNREAD } from '#event-store/fold-row.js'
 import type { Queryable } from '#event-store/stream-reader.js'
 
 /** An edit of a block's text with what it did; of those that bring words back the whole event, too. */
-export interface StoredEdit extends Pick<BlamedEdit, 'version' | 'type' | 'effect'> {
+export interface StoredEdit extends BlamedEdit {
+  readonly source: null
   readonly event: BlockEvent | null
 }
 
@@ -47,5 +48,5 @@ function storedEdit([version, type, payload]: Row): StoredEdit {
   const effect = payload === null ? [] : (effectOf(payload) ?? [])
   const whole = payload !== null && GOING_BACK.has(type)
   const event = whole ? ({ type, payload: JSON.parse(payload) } as BlockEvent) : null
-  return { version: Number(version), type, effect, event }
+  return { version: Number(version), type, effect, source: null, event }
 }
