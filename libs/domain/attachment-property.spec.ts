@@ -108,7 +108,6 @@ describe('any interleaving of attach, detach, rename, change of right and deleti
           }
         }
       }),
-      { numRuns: 200 },
     )
   })
 

@@ -60,7 +60,6 @@ describe('inserts at the same time', () => {
           })
         }
       }),
-      { numRuns: 150 },
     )
   })
 
@@ -75,7 +74,7 @@ describe('inserts at the same time', () => {
           expect(state.version).toBe(7)
         }
       }),
-      { numRuns: 3 },
+      { numRuns: 2 },
     )
   })
 

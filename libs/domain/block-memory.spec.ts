@@ -56,11 +56,15 @@ function past({ values, changes, version }: Story, from: number, upTo = version)
 
 function expectTold(memory: BlockMemory, story: Story): void {
   for (let version = story.version; reaches(memory, version) && version >= story.born; version--) {
-    expect(changesSince(memory, version)).toEqual(
-      story.changes.filter((change) => change.version > version),
-    )
-    expect(textAt(memory, version)).toBe(story.values.get(version))
+    const since = changesSince(memory, version)
+    expect(since.length).toBe(story.changes.filter((change) => change.version > version).length)
+    expect(since[0]).toBe(story.changes[story.changes.length - since.length])
+    if (version % 5 === 0 || since.length < 5) {
+      expect(textAt(memory, version)).toBe(story.values.get(version))
+    }
   }
+  const all = changesSince(memory, 0)
+  expect(all).toEqual(story.changes.slice(story.changes.length - all.length))
 }
 
 const oldest = (memory: BlockMemory, story: Story): number =>
@@ -78,7 +82,7 @@ describe('what a block remembers', () => {
         expect(reaches(memory, born)).toBe(all.length <= 2 * REMEMBERED_MIN)
         expectTold(memory, story)
       }),
-      { numRuns: 10 },
+      { numRuns: 15 },
     )
   })
 
@@ -152,7 +156,7 @@ describe('a block made to look further back', () => {
           Math.min(whole.changes.length, REMEMBERED_MIN),
         )
       }),
-      { numRuns: 10 },
+      { numRuns: 15 },
     )
   })
 

@@ -108,7 +108,6 @@ describe('a rethink that preserves', () => {
         const kept = (decision.receipt as RethinkReceipt).kept?.map(({ version }) => version)
         expect(kept).toEqual(inserts.map((_, i) => start.version + 1 + i))
       }),
-      { numRuns: 300 },
     )
   })
 

@@ -168,7 +168,7 @@ describe('the fold of a block', () => {
           expect(textAt(all.memory, version)).toBe(values[version])
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 

@@ -70,7 +70,6 @@ describe('any history', () => {
           expect(state.version).toBe(version + 1)
         }
       }),
-      { numRuns: 300 },
     )
   })
 
@@ -98,7 +97,6 @@ describe('any history', () => {
           state = after
         }
       }),
-      { numRuns: 300 },
     )
   })
 })

@@ -35,7 +35,7 @@ describe('insert', () => {
     const line = fc.string({ unit: 'binary' }).filter((s) => storable(s) && !s.includes('\n'))
     fc.assert(
       fc.property(
-        fc.array(line, { minLength: 1 }),
+        fc.array(line, { minLength: 1, maxLength: 12 }),
         line.filter(Boolean),
         fc.nat(),
         (all, added, n) => {

@@ -59,7 +59,6 @@ describe('a merge of lines', () => {
           .join('\n')
         expect(mergeLines(base.join('\n'), mine, theirs)).toEqual(clean(both))
       }),
-      { numRuns: 500 },
     )
   })
 

@@ -38,7 +38,6 @@ describe('a span carried through an effect', () => {
           expect(carry(span, [splice])).toEqual(followed(span, value, splice))
         },
       ),
-      { numRuns: 2_000 },
     )
   })
 
@@ -154,7 +153,6 @@ describe('the start of a line carried through an effect', () => {
           expect(start).toBe(lineStart(value, rows.indexOf(name) + 1))
         },
       ),
-      { numRuns: 500 },
     )
   })
 
@@ -170,6 +168,23 @@ describe('the start of a line carried through an effect', () => {
     ],
   ])('%s', (_name, splice, start) => {
     expect(carryLineStart(4, [splice])).toBe(start)
+  })
+
+  it.each([
+    ['a line below an empty one leaves that', 4, { offset: 4, delete: 0, insert: '\nx' }, 4],
+    ['also when it ends with an empty line', 4, { offset: 4, delete: 0, insert: '\nx\n' }, 4],
+    ['a line further up shifts it', 4, { offset: 2, delete: 0, insert: '\nx' }, 6],
+    ['a word put at its very start shifts it', 4, { offset: 4, delete: 0, insert: 'x' }, 5],
+    ['a line above the first shifts that', 0, { offset: 0, delete: 0, insert: 'x\n' }, 2],
+    ['also when it begins with an empty line', 0, { offset: 0, delete: 0, insert: '\nx\n' }, 3],
+    [
+      'a line below a first one that is empty leaves that',
+      0,
+      { offset: 0, delete: 0, insert: '\nx' },
+      0,
+    ],
+  ])('%s', (_name, start, splice, now) => {
+    expect(carryLineStart(start, [splice])).toBe(now)
   })
 
   it('is carried through splice after splice', () => {

@@ -38,7 +38,7 @@ export function carry(span: Span, effect: readonly Splice[]): CarriedSpan {
     if (from >= start && to <= end) end += growth
     else if (from >= start) end = from
     else {
-      end = to <= end ? end + growth : from + added
+      end = Math.max(to, end) + growth
       start = from + added
     }
   }
@@ -54,15 +54,14 @@ export function carryLineStart(offset: number, effect: readonly Splice[]): numbe
   let start = offset
   for (const splice of effect) {
     if (splice.offset > start || isBelow(splice, start)) continue
-    if (splice.offset + splice.delete <= start && (splice.delete === 0 || splice.offset < start)) {
-      start += length(splice.insert) - splice.delete
-    } else start = splice.offset
+    const before = splice.offset + splice.delete <= start
+    start = before ? start + length(splice.insert) - splice.delete : splice.offset
   }
   return start
 }
 
 /** A line goes below one that ends where it is put, with its feed in front; before the first line with its feed behind. */
-function isBelow({ offset, delete: count, insert }: Splice, start: number): boolean {
-  const top = offset === 0 && insert.endsWith('\n')
-  return offset === start && count === 0 && insert.startsWith('\n') && !top
+function isBelow({ offset, insert }: Splice, start: number): boolean {
+  const first = offset === 0 && insert.endsWith('\n')
+  return offset === start && insert.startsWith('\n') && !first
 }
