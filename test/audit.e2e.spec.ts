@@ -38,6 +38,18 @@ afterAll(async () => {
   expect(product.logged).toEqual([])
 })
 
+/** What Node alone takes to start and end, in ms: the better of two. */
+async function bareStart(): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < 2; i++) {
+    const begun = performance.now()
+    const child = spawn(process.execPath, ['-e', '0'])
+    await new Promise((resolve) => child.once('close', resolve))
+    times.push(performance.now() - begun)
+  }
+  return Math.min(...times)
+}
+
 /** Runs the built command against this database. */
 async function palimpsest(...args: string[]) {
   const begun = performance.now()
@@ -133,11 +145,12 @@ describe('the routes', () => {
 })
 
 describe('the command', () => {
-  it('helps within 150 ms of work, and refuses what it does not know', async () => {
+  it('helps in a few times the start of Node itself, and refuses what it does not know', async () => {
+    const bareMs = await bareStart()
     const help = await palimpsest('--help')
     expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('verify') })
-    // Twice what is promised: the machine that runs this runs other things too.
-    expect(help.tookMs).toBeLessThan(300)
+    // A ratio: the machine that runs this runs other things too.
+    expect(help.tookMs).toBeLessThan(6 * bareMs)
     expect(await palimpsest('nonsense')).toMatchObject({ code: 2, stdout: '' })
     expect(await palimpsest('verify', '--nonsense')).toMatchObject({ code: 2, stdout: '' })
   })

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { Pool } from 'pg'
 import { auditDirectory } from '#adapters/audit-directory.js'
 import { ChangeAgent, ChangeAgentHandler } from '#commands/change-agent.js'
@@ -32,6 +32,8 @@ let pool: Pool
 let out: string
 let path: string
 let blockId: string
+
+jest.setTimeout(120_000)
 
 beforeAll(async () => {
   out = mkdtempSync(join(tmpdir(), 'palimpsest-import-'))
