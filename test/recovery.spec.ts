@@ -15,7 +15,7 @@ const BARE = 'not found'
 
 describe('a model that only does what the line Next: says', () => {
   it(
-    'solves 99 of 100 conflicts within two further calls; with the bare words "not found" not one in four',
+    'solves 99 of 100 conflicts within two further calls; with the bare words not found not one in four',
     async () => {
       const told = await solved(CONFLICTS, (result) => result)
       const bare = await solved(BARE_CONFLICTS, (result) =>

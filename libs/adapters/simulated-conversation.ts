@@ -39,11 +39,15 @@ interface WireCall {
 const BLOCK =
   /<([^<>\n]+)>\n<description>\n[\s\S]*?<\/description>\n<metadata>\n([\s\S]*?)<\/metadata>\n(?:<warning>[\s\S]*?<\/warning>\n)?<value>\n([\s\S]*?)\n?<\/value>\n<\/\1>/g
 
+/** How news of the memory blocks begins, which comes in a user's message and is none. */
+const NEWS = '<memory_updates>'
+
 /** Everything before the newest message of the user is past and does not count. */
 export function readConversation(
-  messages: readonly ChatMessage[],
+  all: readonly ChatMessage[],
   tools: Iterable<string>,
 ): Conversation {
+  const messages = all.filter(({ content }) => !text(content).startsWith(NEWS))
   let last = messages.length - 1
   while (last >= 0 && messages[last]?.role !== 'user') last--
   let first = last

@@ -69,7 +69,7 @@ async function turn(
   blocks: readonly Block[],
   ask: string,
   returns: Returns,
-  options: { tools?: string[]; model?: string; earlier?: ModelMessage[] } = {},
+  options: { tools?: string[]; model?: string; earlier?: ModelMessage[]; news?: string } = {},
 ) {
   const messages: ModelMessage[] = [
     { role: 'system', content: prompt(blocks) },
@@ -90,6 +90,7 @@ async function turn(
     const content =
       call.name === 'web_search' ? await searched(args['query']) : returns(call.name, args)
     messages.push({ role: 'tool', tool_call_id: call.id, content })
+    if (options.news) messages.push({ role: 'user', content: options.news })
   }
   return { calls, said: null }
 }
@@ -138,6 +139,15 @@ describe("the tutorial's turn", () => {
     const { calls } = await turn([policies, organization], TUTORIAL, applied, { earlier })
     expect(calls.map(({ name }) => name)).toEqual(['web_search', 'memory_insert'])
     expect(calls[1]?.args['label']).toBe('organization')
+  })
+
+  it('goes on with what it was asked when it is told what others changed meanwhile', async () => {
+    const news =
+      '<memory_updates>\norganization is at v4. Since v3: v4 agent2 added line 2.\n</memory_updates>'
+    const { calls } = await turn([{ label: 'organization', value: '' }], TUTORIAL, applied, {
+      news,
+    })
+    expect(calls.map(({ name }) => name)).toEqual(['web_search', 'memory_insert'])
   })
 
   it('gives the same answer, ids included, to the same request', async () => {
