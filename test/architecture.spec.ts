@@ -38,7 +38,7 @@ describe('the house', () => {
     expect(wrong).toEqual([])
   })
 
-  it('lets a library know only its own npm packages; the domain knows none, and no clock or disk', () => {
+  it('lets a library know only its own npm packages; the domain one that is pure, and no clock or disk', () => {
     const wrong = code.filter(inLibrary).flatMap(({ path, imports }) => {
       const allowed = LIBRARIES.find(([name]) => name === library(path))?.[1] ?? []
       return imports
