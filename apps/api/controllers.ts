@@ -17,6 +17,7 @@ import { RunsController } from './runs.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
 import { ToolsController } from './tools.controller.js'
+import { TurnControlController } from './turn-control.controller.js'
 import { TurnsController } from './turns.controller.js'
 
 /** Every controller of the api. */
@@ -33,6 +34,7 @@ export const CONTROLLERS = [
   ToolRunsController,
   MessagesController,
   TurnsController,
+  TurnControlController,
   RunsController,
   RunContextController,
   StepsController,
