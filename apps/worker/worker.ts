@@ -20,6 +20,7 @@ import { GrowthHint, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
+import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { TurnLoop } from '#turns/turn-loop.js'
 import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
@@ -78,17 +79,21 @@ export async function openWorker(
   const connection = { redisUrl: config.redisUrl, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
   const hints = new Hints(reads, TURN_HINTS)
+  const streamed = new StreamedTurns(reads, (runId) => hints.send(runId))
+  await forgetOldDeltas(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
     hintEnds(event, hints)
+    streamed.committed(event.events)
   })
   const stopping = new AbortController()
   const loop = new TurnLoop({
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    streamed,
     reads,
     db,
     key: await readServerKey(db, 'context'),

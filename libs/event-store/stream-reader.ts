@@ -170,6 +170,23 @@ export async function readStream(
   return rows.map(toEvent)
 }
 
+/** What several streams hold after the version known of each: at most `limit` events, the rest on the next call. */
+export async function readStreamsAfter(
+  db: Queryable,
+  tenantId: string,
+  known: ReadonlyMap<string, number>,
+  limit: number,
+): Promise<StreamEvent[]> {
+  const { rows } = await db.query<EventRow>({
+    name: 'read-streams-after',
+    text: `select ${COLUMNS} from unnest($2::text[], $3::int[]) s(stream_id, known)
+      join events e on e.tenant_id = $1 and e.stream_id = s.stream_id and e.version > s.known
+      order by e.stream_id, e.version limit $4`,
+    values: [tenantId, [...known.keys()], [...known.values()], limit],
+  })
+  return rows.map(toEvent)
+}
+
 /** Every link of a stream's chain, with the exact payload text, for verification. */
 export async function readChain(
   db: Queryable,

@@ -14,6 +14,7 @@ import { memoryDelta, toldVersions } from './memory-delta.js'
 import { movedBlocks } from './moved-blocks.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
 import { PAUSE_MS_MAX, PAUSE_MS_MIN, pauseBeforeRetry } from './retry.js'
+import type { StreamedTurns } from './streamed-turns.js'
 import { prepareCall } from './tool-call.js'
 import {
   type ContextSources,
@@ -31,6 +32,7 @@ export type LoopEnd = 'over' | 'fenced' | 'stopped'
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
+  readonly streamed: StreamedTurns
 }
 
 type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
@@ -152,7 +154,9 @@ class TurnRun {
     let response: ModelResponse
     try {
       const request = modelRequest(context, this.#before(step), step.delta)
-      response = await this.options.model.respond(request, this.signal)
+      const { model, streamed } = this.options
+      const { tenantId } = this.claim
+      response = await streamed.ask(model, tenantId, this.#state, step, request, this.signal)
     } catch (error) {
       if (this.signal.aborted || !(error instanceof ModelFailure)) throw error
       return this.#askAgain(step, error)
