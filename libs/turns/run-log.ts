@@ -1,5 +1,5 @@
 import type { Recorded } from '#domain/event.js'
-import { evolveTurn, initialTurn, type TurnState } from '#domain/turn.js'
+import { evolveTurn, initialTurn, type StepState, type TurnState } from '#domain/turn.js'
 import type { ModelReply, ToolCall, TurnEvent } from '#domain/turn-events.js'
 import { isOver } from '#domain/turn-steps.js'
 import type { StreamEvent } from '#event-store/unit.js'
@@ -27,8 +27,6 @@ export interface Draft {
   readonly ask: Ask
   readonly reply: Pick<ModelReply, 'content' | 'reasoning' | 'tool_calls'>
 }
-
-const ASKS: ReadonlySet<string> = new Set(['TurnStarted', 'ModelRequested', 'ModelRetryScheduled'])
 
 /**
  * A turn as its readers in this process see it: its events from the first on, and the beginning of the
@@ -83,12 +81,7 @@ export class RunLog {
     const before = this.#ask
     this.#state = evolveTurn(this.#state, event as Recorded<TurnEvent>)
     const step = this.#state.steps.at(-1)
-    const asked = step && !step.reply && !this.isOver
-    if (!asked) this.#ask = null
-    else if (ASKS.has(event.type)) {
-      const attempt = attemptOf(this.#state, step)
-      this.#ask = { step: step.step, attempt, version: event.version }
-    }
+    this.#ask = step && !step.reply && !this.isOver ? this.#askOf(step, event.version) : null
     const again = before && this.#ask?.step === before.step && this.#ask.attempt !== before.attempt
     this.entries.push({
       event,
@@ -96,6 +89,14 @@ export class RunLog {
       restarts: again ? this.#ask : null,
     })
     if (this.#draft && this.#draft.ask.version !== this.#ask?.version) this.#draft = null
+  }
+
+  /** Still the same, whatever else happens to the turn while the model is at it. */
+  #askOf(state: StepState, version: number): Ask {
+    const { step } = state
+    const attempt = attemptOf(this.#state, state)
+    const known = this.#ask
+    return known?.step === step && known.attempt === attempt ? known : { step, attempt, version }
   }
 
   /** What is not the next batch of the call under way is passed over: it is old, or comes again. */

@@ -100,8 +100,9 @@ export class RunLogs {
     for (const event of events) this.#followed.get(event.streamId)?.log.learn(event)
     const isAll = events.length < ROWS_MAX
     const fresh = new Set(events.map((event) => event.streamId))
-    for (const log of logs) if (fresh.has(log.runId) || (isAll && !log.isRead)) log.tell()
-    return isAll
+    if (!isAll) return false
+    for (const log of logs) if (fresh.has(log.runId) || !log.isRead) log.tell()
+    return true
   }
 
   /** Only of turns that are streamed by tokens and wait for their model. */

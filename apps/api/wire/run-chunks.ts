@@ -79,11 +79,10 @@ function* replyChunks(
   const knows = at.version === event.version || at.version === answers?.version
   const from = knows ? at.offset : 0
   const stored = storedMessage(replyMessage(event, log.state))
-  // Words of a call that came to nothing cannot be taken back: the answer is another message to whoever
-  // puts pieces together by their otid.
-  const isAnother = (from > 0 && isRepeated(log, answers)) || (!knows && hasStalePiece(log, at))
-  const otid = isAnother && answers ? otidOf(stored.message_id, answers) : stored.otid
-  const shared = { ...stored, otid }
+  const shared = {
+    ...stored,
+    otid: answers ? otidOf(log, stored.message_id, answers) : stored.otid,
+  }
   for (const { end, item } of restOf(event.payload.response, from, log.state.options)) {
     if (!isWanted(log, item.message_type)) continue
     yield { offset: end, data: { ...head(shared, item.message_type), ...item } }
@@ -97,25 +96,21 @@ function draftHead(log: RunLog, ask: Ask, created_at: Date): MessageHead {
     message_id,
     created_at,
     name: null,
-    otid: isRepeated(log, ask) ? otidOf(message_id, ask) : derivedUuid(message_id),
+    otid: otidOf(log, message_id, ask),
     sender_id: null,
     step_id: stepId(tenantId, log.runId, ask.step),
     run_id: log.runId,
   }
 }
 
-function otidOf(messageId: string, { attempt }: Ask): string {
-  return derivedUuid(messageId, attempt)
-}
-
-/** Whether the step's model had been asked before. */
-function isRepeated(log: RunLog, ask: Ask | null): boolean {
-  return ask !== null && log.entries[ask.version - 1]?.event.type !== 'ModelRequested'
-}
-
-function hasStalePiece(log: RunLog, at: RunCursor): boolean {
-  const type = log.entries[at.version - 1]?.event.type
-  return at.offset > 0 && type !== 'ModelResponded' && type !== 'ToolReturned'
+/**
+ * Pieces of a call that came to nothing cannot be taken back: what the model says when it is asked again
+ * is another message to whoever puts pieces together.
+ */
+function otidOf(log: RunLog, messageId: string, { version, attempt }: Ask): string {
+  const isFirst = log.entries[version - 1]?.event.type === 'ModelRequested'
+  const isInPieces = log.state.options.stream_tokens === true
+  return isInPieces && !isFirst ? derivedUuid(messageId, attempt) : derivedUuid(messageId)
 }
 
 function isWanted(log: RunLog, messageType: string): boolean {
