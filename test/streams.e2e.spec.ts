@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import Letta from '@letta-ai/letta-client'
 import { openApi, type RunningApi } from '../apps/api/api.js'
@@ -57,6 +58,10 @@ function twoSteps(last: Partial<ModelAnswer> = {}): ModelAnswer[] {
 async function sharedAgent(): Promise<{ agent: string; block: string }> {
   const block = await stage.block('')
   return { agent: await stage.agent([block]), block: block.id }
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(20)
 }
 
 const kinds = (chunks: readonly { message_type?: unknown }[]) => chunks.map((c) => c.message_type)
@@ -294,8 +299,10 @@ describe('tokens', () => {
         .join(''),
     )
     expect(byOtid).toEqual([expect.stringMatching(/^never/), 'told anew'])
-    const { rows } = await stage.sql.query('select count(*)::int as left from turn_deltas')
-    expect(rows).toEqual([{ left: 0 }])
+    await until(async () => {
+      const { rows } = await stage.sql.query('select from turn_deltas where run_id = $1', [runId])
+      return rows.length === 0
+    })
   })
 
   it('over, a run of our own stream is not asked for again', async () => {
@@ -316,7 +323,7 @@ describe('a call that takes long', () => {
   it('begins to answer before its client gives up: both generations wait for it, and nobody asks twice', async () => {
     const { agent } = await sharedAgent()
     const messages = [{ role: 'user' as const, content: 'go' }]
-    const patience = new Promise((resolve) => setTimeout(resolve, 700))
+    const patience = sleep(700)
     stage.model.routeBy(() => ({ text: 'at last', holdUntil: patience }))
     const [current, legacy] = await Promise.all([
       clients.current.agents.messages.create(agent, { messages }, { timeout: 400 }),
@@ -333,7 +340,7 @@ describe('a call that takes long', () => {
 
   it('tells a model that fails then in the answer itself', async () => {
     const { agent } = await sharedAgent()
-    const late = new Promise((resolve) => setTimeout(resolve, 200))
+    const late = sleep(200)
     stage.model.script([{ status: 400, body: { error: { message: 'no' } }, holdUntil: late }])
     const answer = await stage.send(agent, 'go')
     expect(answer.text).toMatch(/^ +\{/)
@@ -386,7 +393,9 @@ describe('a run that calls back', () => {
     url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`
   })
 
-  afterAll(() => receiver.close())
+  afterAll(() => {
+    receiver.close()
+  })
 
   beforeEach(() => {
     received.length = 0
@@ -400,14 +409,10 @@ describe('a run that calls back', () => {
     })
 
   async function recorded(runId: string): Promise<Record<string, unknown>> {
-    for (;;) {
-      const { rows } = await stage.sql.query(
-        'select 1 from run_callbacks where run_id = $1 and sent_at is not null',
-        [runId],
-      )
-      if (rows.length > 0) break
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
+    await until(async () => {
+      const text = 'select from run_callbacks where run_id = $1 and sent_at is not null'
+      return (await stage.sql.query(text, [runId])).rows.length > 0
+    })
     return (await stage.rest('GET', `/v1/runs/${runId}`)).body
   }
 

@@ -17,6 +17,7 @@ import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import { RunLogs } from '#turns/run-logs.js'
+import { TurnHints } from '#turns/turn-hints.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CallbackTargets } from './callback-targets.js'
 import { CONTROLLERS } from './controllers.js'
@@ -122,11 +123,13 @@ export async function openApi(
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
   })
+  const turnHints = new TurnHints(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feed.wake()
     feedHint.send()
+    turnHints.of(event.events)
   })
   const callbacks = new RunCallbacks(reads, db, callbackClient, onError)
   callbacks.start()

@@ -6,6 +6,7 @@ import type { CommandMetadata } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
+import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from '#turns/ports.js'
 import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, fingerprint } from './http/command-identity.js'
@@ -43,23 +44,28 @@ export async function takeIn(
     if (known) return { runId: known, joined: true }
   }
   const runId = idFromBytes('run', randomBytes(16))
-  const { input, options } = turn
+  const { input, options, budget, deadlineMs, policy } = turn
   const payload = {
     agent_id: agentId,
     input,
     source: 'rest' as const,
     idempotency_key: by.command?.id ?? null,
-    budget: { max_steps: options.max_steps },
-    deadline: null,
-    policy: 'enqueue' as const,
+    budget,
+    deadline: deadlineMs === null ? null : new Date(Date.now() + deadlineMs).toISOString(),
+    policy,
     options,
     request_hash: requestHash,
   }
-  const verdict = await commands.execute(
-    new ChangeTurn(runId, agentId, { type: 'QueueTurn', payload }, by),
-  )
+  const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
+  const interrupts = policy === 'interrupt' ? await busyWith() : undefined
+  const change = { type: 'QueueTurn' as const, payload, ...(interrupts ? { interrupts } : {}) }
+  const verdict = await commands.execute(new ChangeTurn(runId, agentId, change, by))
   if (verdict.status === 'fenced') throw new Error('an intake names no epoch')
-  if (verdict.status === 'rejected') throw Problem.of(verdict.rejection)
+  if (verdict.status === 'rejected') {
+    const { code, facts } = verdict.rejection
+    if (code !== 'agent_busy') throw Problem.of(verdict.rejection)
+    throw Problem.of({ ...verdict.rejection, facts: { ...facts, run_id: await busyWith() } })
+  }
   // After the commit, and not awaited: the mailbox itself is the outbox.
   void doorbell.ring(by.tenantId, agentId)
   return { runId: verdict.result.run_id, joined: verdict.replayed }

@@ -56,15 +56,30 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
     })
     rows.push(row)
   }
+  fence(plan, pending)
   for (const row of rows) addEvent(plan, row)
   for (const change of changes) addRow(plan, change)
   for (const [id, before] of found) touch(plan, before, left.get(id) ?? before)
-  if (unit.fence) plan.fences.push({ ...unit.fence, unit: pending })
   const { result } = decision
   const events = rows.map((row) => row.event)
   plan.verdicts.set(pending, { status: 'ok', result, replayed: false, events })
   if (unit.command) accept(plan, pending, unit.command.fingerprint, result)
   return null
+}
+
+/** What the mailboxes must be like when the group is written. */
+function fence(plan: Plan, pending: PendingUnit): void {
+  const { fence, room } = pending.unit
+  const unit = pending
+  if (fence) plan.fences.push({ ...fence, pendingMax: null, unit, otherwise: { status: 'fenced' } })
+  const box = plan.mailboxes.get(room?.agentId ?? '')
+  if (room && !box?.open) {
+    const { agentId, rejection } = room
+    const otherwise = { status: 'rejected', rejection, replayed: false } as const
+    // What the units before it queue is not in the table yet.
+    const pendingMax = room.pendingMax - (box?.pending ?? 0)
+    plan.fences.push({ agentId, epoch: null, pendingMax, unit, otherwise })
+  }
 }
 
 function stateIn(plan: Plan, pending: PendingUnit, id: string): FoldedStream {

@@ -66,7 +66,7 @@ export class RunLogs {
 
   /** These runs may have news. */
   hint(runIds: readonly string[]): void {
-    for (const id of runIds) if (this.#followed.get(id)?.log.isOver === false) this.#due.add(id)
+    for (const id of runIds) if (this.#followed.has(id)) this.#due.add(id)
     if (!this.#reading) void this.#read()
   }
 

@@ -20,8 +20,8 @@ export function attemptOf(turn: TurnState, step: StepState): number {
  * readers have the log.
  */
 export class StreamedTurns {
-  /** Turns at work here that are streamed, and whether tokens of theirs were written. */
-  readonly #turns = new Map<string, { tokens: boolean }>()
+  /** Turns at work here that are streamed, and the last call whose tokens were written: none is written twice. */
+  readonly #turns = new Map<string, { written: string | null }>()
 
   constructor(
     private readonly db: Queryable,
@@ -39,11 +39,14 @@ export class StreamedTurns {
   ): Promise<ModelResponse> {
     const { streaming, stream_tokens: tokens = false } = turn.options
     if (!streaming && !tokens) return model.respond(request, signal)
-    const known = this.#turns.get(turn.id)
-    this.#turns.set(turn.id, { tokens: tokens || (known?.tokens ?? false) })
+    const known = this.#turns.get(turn.id) ?? { written: null }
+    this.#turns.set(turn.id, known)
     this.hint(turn.id)
-    if (!tokens) return model.respond(request, signal)
-    const place = [tenantId, turn.id, step.step, attemptOf(turn, step)] as const
+    const attempt = attemptOf(turn, step)
+    const call = `${step.step}/${attempt}`
+    if (!tokens || known.written === call) return model.respond(request, signal)
+    known.written = call
+    const place = [tenantId, turn.id, step.step, attempt] as const
     const writer = new DeltaWriter(this.db, place, () => this.hint(turn.id))
     try {
       return await model.respond(request, signal, (delta) => writer.write(delta))
@@ -60,7 +63,7 @@ export class StreamedTurns {
       this.hint(streamId)
       const over = OVER.test(type)
       if (over) this.#turns.delete(streamId)
-      if (turn.tokens && (over || type === 'ModelResponded')) this.#forget(tenantId, streamId)
+      if (turn.written && (over || type === 'ModelResponded')) this.#forget(tenantId, streamId)
     }
   }
 

@@ -34,7 +34,7 @@ export function filled(path: string, ids: Readonly<Record<string, string>> = {})
   })
 }
 
-/** What Letta's clients must find here; cancelling comes with its own work. */
+/** What Letta's clients must find here. */
 export const MUST = `
   GET /v1/agents
   POST /v1/agents
@@ -50,6 +50,7 @@ export const MUST = `
   GET /v1/agents/:agent_id/messages
   POST /v1/agents/:agent_id/messages
   POST /v1/agents/:agent_id/messages/async
+  POST /v1/agents/:agent_id/messages/cancel
   POST /v1/agents/:agent_id/messages/stream
   PATCH /v1/agents/:agent_id/reset-messages
   GET /v1/agents/:agent_id/tools

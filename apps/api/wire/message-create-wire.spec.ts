@@ -31,6 +31,9 @@ describe('a message call', () => {
       input: [{ ...user, ...stored }],
       options: DEFAULT_OPTIONS,
       stream: null,
+      budget: { max_steps: DEFAULT_OPTIONS.max_steps },
+      deadlineMs: null,
+      policy: 'enqueue',
     })
   })
 

@@ -1,18 +1,25 @@
 import { z } from 'zod'
 import { length } from '#domain/text.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
-import type { InputMessage, TurnOptions } from '#domain/turn-events.js'
+import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
 
 /** Code points of one message. */
 export const MESSAGE_LENGTH_MAX = 100_000
 const MESSAGES_MAX = 1_000
 const STEPS_MAX = 1_000
+const TOKENS_MAX = 1_000_000_000
+/** A year. */
+const DEADLINE_MS_MAX = 31_536_000_000
 
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
   readonly input: readonly InputMessage[]
   readonly options: TurnOptions
+  readonly budget: TurnBudget
+  /** From now until the turn must have ended, waiting included. */
+  readonly deadlineMs: number | null
+  readonly policy: BusyPolicy
   /** The answer is a stream of what happens. */
   readonly stream: { readonly pings: boolean } | null
 }
@@ -99,6 +106,9 @@ const body = z.object({
   background: flag,
   client_tools: absentOr(z.array(z.unknown())),
   callback_url: absentOr(text()),
+  max_tokens: absentOr(integer({ min: 1, max: TOKENS_MAX })),
+  deadline_ms: absentOr(integer({ min: 1, max: DEADLINE_MS_MAX })),
+  policy: absentOr(z.enum(['enqueue', 'reject', 'interrupt'])),
 })
 type Body = z.output<typeof body>
 
@@ -115,9 +125,14 @@ export function turnRequest(route: MessageRoute) {
     })
     .transform((value): TurnRequest => {
       const isStream = route === 'stream' || value.streaming === true
+      const asked = options(value, route, isStream)
+      const { max_tokens } = value
       return {
         input: input(value),
-        options: options(value, route, isStream),
+        options: asked,
+        budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
+        deadlineMs: value.deadline_ms ?? null,
+        policy: value.policy ?? 'enqueue',
         stream: isStream ? { pings: value.include_pings ?? true } : null,
       }
     })
