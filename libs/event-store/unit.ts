@@ -23,7 +23,12 @@ export interface States {
 export type Decision<T> =
   | Wanted
   | { readonly rejection: Rejection }
-  | { readonly appends: readonly Append[]; readonly result: T }
+  | {
+      readonly appends: readonly Append[]
+      readonly result: T
+      /** What it asked of another stream, and was refused: listed there. */
+      readonly refused?: { readonly streamId: string; readonly rejection: Rejection }
+    }
 
 export type Wanted =
   | { readonly needs: readonly string[] }
