@@ -2,8 +2,10 @@ import 'reflect-metadata'
 import type { AddressInfo } from 'node:net'
 import { type DynamicModule, Module } from '@nestjs/common'
 import { EventBus } from '@nestjs/cqrs'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from '#adapters/config.js'
 import { openProviders, type Providers } from '#adapters/providers.js'
+import { QueueBoard } from '#adapters/queue-board.js'
 import { WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
@@ -19,6 +21,7 @@ import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
 import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
 import { createServer } from './http/server.js'
+import { QUEUES_PATH, serveQueueBoard } from './queue-board.js'
 import { TENANT } from './tenant.js'
 import {
   CONFIG,
@@ -78,7 +81,8 @@ export async function openApi(
   const db = createDatabase(reads)
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)
-  const doorbell = new WakeQueue({ redisUrl: config.redisUrl, databaseUrl }, onError)
+  const connection = { redisUrl: config.redisUrl, databaseUrl }
+  const doorbell = new WakeQueue(connection, onError)
   const waiters = new TurnWaiters(db, TENANT)
   const listener = new HintListener(databaseUrl, TURN_HINTS, (ids) => waiters.hint(ids))
   const feed = new Feed({ reads, onError })
@@ -101,6 +105,8 @@ export async function openApi(
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
   })
+  const board = new QueueBoard(QUEUES_PATH, connection, onError)
+  serveQueueBoard(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, board)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
@@ -120,6 +126,7 @@ export async function openApi(
       clearTimeout(cut)
       waiters.close()
       await Promise.all([listener.close(), feedListener.close(), feed.close()])
+      await board.close()
       await doorbell.close().catch(onError)
       await providers.close()
       await db.destroy()

@@ -14,6 +14,7 @@ import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
 import { RunContextController } from './run-context.controller.js'
 import { RunsController } from './runs.controller.js'
+import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
 import { ToolsController } from './tools.controller.js'
@@ -39,6 +40,7 @@ export const CONTROLLERS = [
   ToolsController,
   ModelsController,
   EventsController,
+  SchemasController,
   HealthController,
   ErrorPagesController,
 ]

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
-import { ChangeTurn } from '#commands/change-turn.js'
 import type { CommandMetadata } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
 import type { Doorbell } from '#turns/ports.js'
+import { queueTurn } from '#turns/turn-intake.js'
 import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, fingerprint } from './http/command-identity.js'
 import { Problem } from './http/problem.js'
@@ -55,14 +55,13 @@ export async function takeIn(
     options,
     request_hash: requestHash,
   }
-  const verdict = await commands.execute(
-    new ChangeTurn(runId, agentId, { type: 'QueueTurn', payload }, by),
-  )
-  if (verdict.status === 'fenced') throw new Error('an intake names no epoch')
-  if (verdict.status === 'rejected') throw Problem.of(verdict.rejection)
-  // After the commit, and not awaited: the mailbox itself is the outbox.
-  void doorbell.ring(by.tenantId, agentId)
-  return { runId: verdict.result.run_id, joined: verdict.replayed }
+  const queued = await queueTurn((command) => commands.execute(command), doorbell, {
+    runId,
+    payload,
+    by,
+  })
+  if (!queued.ok) throw Problem.of(queued.rejection)
+  return { runId: queued.value.run_id, joined: queued.replayed }
 }
 
 /** Without a header the messages' own de-duplication ids act as the key, if every one has its. */

@@ -5,6 +5,7 @@ import type { Database } from '#postgres/database.js'
 import { type RunResult, runResult } from '#read-models/run-result.js'
 import type { Doorbell } from '#turns/ports.js'
 import type { TurnWaiters } from '#turns/turn-waiters.js'
+import { leftSignal } from './http/left-signal.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { zodBody } from './http/validation.js'
@@ -59,10 +60,7 @@ export class TurnsController {
 
   /** False when the client went away before. */
   async #ended(runId: string, reply: FastifyReply): Promise<boolean> {
-    const left = new AbortController()
-    reply.raw.once('close', () => left.abort())
-    if (reply.raw.destroyed) return false
-    return this.waiters.wait(runId, left.signal).then(
+    return this.waiters.wait(runId, leftSignal(reply)).then(
       () => true,
       () => false,
     )

@@ -64,7 +64,20 @@ export type StopReason =
   | 'invalid_llm_response'
   | 'context_window_overflow_in_system_prompt'
 
+/** What one turn may use; the call that would exceed it is not made. */
+export interface TurnBudget {
+  readonly max_steps: number
+  /** Tokens of all its model calls together, prompts included; absent means no bound. */
+  readonly max_tokens?: number
+}
+
+/** What becomes of a message for an agent that is busy. */
+export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
+
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
+
+/** What a caller wants to find again beside its turn. */
+export type TurnMetadata = Readonly<Record<string, string | number | boolean | null>>
 
 /** News of the blocks a model was shown: the words, and the versions they reach up to. */
 export interface MemoryDelta {
@@ -80,12 +93,21 @@ export type TurnEvent =
         readonly input: readonly InputMessage[]
         readonly source: TurnSource
         readonly idempotency_key: string | null
-        readonly budget: { readonly max_steps: number }
+        readonly budget: TurnBudget
+        /** The turn ends at this time, queued or running: UTC ISO-8601. */
         readonly deadline: string | null
-        readonly policy: 'enqueue'
+        readonly policy: BusyPolicy
         readonly options: TurnOptions
         /** Recognises an implicit retry: hash of principal, path and body. */
         readonly request_hash: string | null
+        /** The job it was queued by, where it came from a queue. */
+        readonly job_id?: string
+        /** Who is told once the turn is over. */
+        readonly reply_to?: { readonly queue: string }
+        readonly metadata?: TurnMetadata
+        readonly request_id?: string
+        /** W3C Trace Context of the caller. */
+        readonly traceparent?: string
       }
     }
   | {
