@@ -177,12 +177,13 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (_backend, redis) => {
       return { text: 'done' }
     })
     const numbers = Array.from({ length: 8 }, (_, n) => n)
-    const ids = await Promise.all(
+    // In one go: calls that overlap are put into the queue in any order.
+    const added = await queue.addBulk(
       numbers.flatMap((n) =>
-        agents.map((agent) => add({ agent_id: agent, input: `${agent} ${n}` })),
+        agents.map((agent) => turnJob({ agent_id: agent, input: `${agent} ${n}` })),
       ),
     )
-    await Promise.all(ids.map((id) => finished(queue, id)))
+    await Promise.all(added.map((job) => finished(queue, job.id as string)))
     for (const agent of agents) expect(said.get(agent)).toEqual(numbers.map(String))
   })
 

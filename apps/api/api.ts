@@ -17,6 +17,7 @@ import { createDatabase, createPool } from '#postgres/database.js'
 import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
+import { TurnHints } from '#turns/turn-hints.js'
 import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CONTROLLERS } from './controllers.js'
 import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
@@ -107,11 +108,13 @@ export async function openApi(
   })
   const board = new QueueBoard(QUEUES_PATH, connection, onError)
   serveQueueBoard(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, board)
+  const turnHints = new TurnHints(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feed.wake()
     feedHint.send()
+    turnHints.of(event.events)
   })
   await app.listen(config.port, config.host)
   const server = app.getHttpServer()

@@ -18,6 +18,7 @@ import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
 import { ToolsController } from './tools.controller.js'
+import { TurnControlController } from './turn-control.controller.js'
 import { TurnsController } from './turns.controller.js'
 
 /** Every controller of the api. */
@@ -34,6 +35,7 @@ export const CONTROLLERS = [
   ToolRunsController,
   MessagesController,
   TurnsController,
+  TurnControlController,
   RunsController,
   RunContextController,
   StepsController,

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
-import type { CommandMetadata } from '#commands/metadata.js'
+import type { CommandMetadata, Door } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
@@ -43,23 +43,20 @@ export async function takeIn(
     if (known) return { runId: known, joined: true }
   }
   const runId = idFromBytes('run', randomBytes(16))
-  const { input, options } = turn
+  const { input, options, budget, deadlineMs, policy } = turn
   const payload = {
     agent_id: agentId,
     input,
     source: 'rest' as const,
     idempotency_key: by.command?.id ?? null,
-    budget: { max_steps: options.max_steps },
-    deadline: null,
-    policy: 'enqueue' as const,
+    budget,
+    deadline: deadlineMs === null ? null : new Date(Date.now() + deadlineMs).toISOString(),
+    policy,
     options,
     request_hash: requestHash,
   }
-  const queued = await queueTurn((command) => commands.execute(command), doorbell, {
-    runId,
-    payload,
-    by,
-  })
+  const execute: Door = (command) => commands.execute(command)
+  const queued = await queueTurn({ execute, doorbell, db }, { runId, payload, by })
   if (!queued.ok) throw Problem.of(queued.rejection)
   return { runId: queued.value.run_id, joined: queued.replayed }
 }

@@ -12,17 +12,19 @@ import type { ParkTimes } from '#adapters/turn-queue.js'
 import { startWakeWorker, WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
+import type { Door } from '#commands/metadata.js'
 import { CheckpointMaker } from '#event-store/checkpoints.js'
 import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, Hints } from '#postgres/hint.js'
+import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
+import { TurnExpiry } from '#turns/expiry.js'
+import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
-import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 
@@ -91,13 +93,13 @@ export async function openWorker(
     onError,
     park: options.park,
   })
-  const hints = new Hints(reads, TURN_HINTS)
+  const turnHints = new TurnHints(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
     producers.wake()
-    hintEnds(event, hints)
+    turnHints.of(event.events)
   })
   const stopping = new AbortController()
   const loop = new TurnLoop({
@@ -111,8 +113,15 @@ export async function openWorker(
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
   const runner = new AgentRunner(claims, loop, doorbell, workerId)
+  const cancels = new HintListener(databaseUrl, CANCEL_HINTS, (runIds) => {
+    for (const runId of runIds) loop.interrupt(runId)
+  })
+  await cancels.open()
   const presence = new WorkerPresence(claims, doorbell, workerId, runner, onError)
+  const execute: Door = (command) => commands.execute(command)
+  const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
   await presence.start()
+  expiry.start()
   const wakes = startWakeWorker(
     connection,
     config.turns,
@@ -123,6 +132,7 @@ export async function openWorker(
   const close = async (): Promise<void> => {
     stopping.abort(new Error('the worker stops'))
     await Promise.all([wakes.close(CLOSE_MS), producers.close(CLOSE_MS)])
+    await Promise.all([cancels.close(), expiry.stop()])
     await presence.stop().catch(onError)
     await checkpoints?.close()
     await doorbell.close()
@@ -157,11 +167,5 @@ function startCheckpoints(
   } catch (error) {
     onError(error)
     return null
-  }
-}
-
-function hintEnds({ events }: EventsCommitted, hints: Hints): void {
-  for (const event of events) {
-    if (/^Turn(Completed|Failed|DeadLettered)$/.test(event.type)) hints.send(event.streamId)
   }
 }

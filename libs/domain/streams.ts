@@ -98,6 +98,11 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   ToolReturned: true,
   TurnCompleted: true,
   TurnFailed: true,
+  TurnParked: true,
+  TurnResumed: true,
+  TurnCancelRequested: true,
+  TurnRequeued: true,
+  TurnCancelled: true,
   TurnDeadLettered: true,
 }
 

@@ -1,3 +1,5 @@
+import type { Actor } from './actor.js'
+
 /** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
 export interface InputMessage {
   readonly role: 'user' | 'system' | 'assistant'
@@ -58,7 +60,9 @@ export interface HistoryWindow {
 export type StopReason =
   | 'end_turn'
   | 'max_steps'
+  | 'max_tokens_exceeded'
   | 'tool_rule'
+  | 'cancelled'
   | 'error'
   | 'llm_api_error'
   | 'invalid_llm_response'
@@ -73,6 +77,9 @@ export interface TurnBudget {
 
 /** What becomes of a message for an agent that is busy. */
 export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
+
+/** Why a turn waits without a worker. */
+export type ParkReason = 'model_retry'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
@@ -166,6 +173,27 @@ export type TurnEvent =
     }
   | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
   | {
+      readonly type: 'TurnParked'
+      readonly payload: { readonly reason: ParkReason; readonly until: string }
+    }
+  | {
+      readonly type: 'TurnResumed'
+      readonly payload: {
+        readonly worker_id: string
+        readonly epoch: number
+        readonly from_step: number
+      }
+    }
+  | {
+      readonly type: 'TurnCancelRequested'
+      readonly payload: {
+        readonly by: Actor
+        /** The run whose message took this one's place. */
+        readonly interrupted_by?: string
+      }
+    }
+  | { readonly type: 'TurnRequeued'; readonly payload: { readonly by: Actor } }
+  | {
       readonly type: 'TurnCompleted'
       readonly payload: { readonly stop_reason: StopReason; readonly usage: Usage }
     }
@@ -179,6 +207,10 @@ export type TurnEvent =
         readonly usage: Usage
         readonly facts: Readonly<Record<string, unknown>>
       }
+    }
+  | {
+      readonly type: 'TurnCancelled'
+      readonly payload: { readonly by: Actor; readonly at_step: number; readonly usage: Usage }
     }
   | {
       readonly type: 'TurnDeadLettered'

@@ -123,6 +123,7 @@ export interface TurnRow {
   failure: { class: string; detail: string; facts: object } | null
   usage: Usage
   simulated: boolean
+  deadline: string | null
   queued_at: string
   started_at: string | null
   done_at: string | null
@@ -259,7 +260,7 @@ export interface Tables {
   attachments: Stored<AttachmentRow, 'attached_at', never>
   turns: Stored<
     TurnRow,
-    'queued_at' | 'started_at' | 'done_at',
+    'deadline' | 'queued_at' | 'started_at' | 'done_at',
     'options' | 'failure' | 'usage'
   > & { seq: BigInt64 }
   steps: Stored<StepRow, 'created_at' | 'done_at', 'usage' | 'error'>

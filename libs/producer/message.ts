@@ -8,6 +8,10 @@ export const MESSAGE_LENGTH_MAX = 100_000
 export const MESSAGES_MAX = 1_000
 /** Model calls of one turn. */
 export const STEPS_MAX = 1_000
+/** Tokens of one turn that may be asked for. */
+export const TOKENS_MAX = 1_000_000_000
+/** A year. */
+export const DEADLINE_MS_MAX = 31_536_000_000
 
 /** Refuses a message that is longer than one may be, its parts taken together. */
 export function withinLength(

@@ -5,7 +5,14 @@ import type { InputMessage } from '#domain/turn-events.js'
 import { absentOr, customIssue, id, integer, text } from './field.js'
 import { faultsDetail, readFields } from './field-faults.js'
 import { jsonPointer } from './json-pointer.js'
-import { handle, MESSAGES_MAX, STEPS_MAX, withinLength } from './message.js'
+import {
+  DEADLINE_MS_MAX,
+  handle,
+  MESSAGES_MAX,
+  STEPS_MAX,
+  TOKENS_MAX,
+  withinLength,
+} from './message.js'
 
 /** Where other services queue turns. */
 export const TURNS_QUEUE = 'palimpsest-turns'
@@ -15,8 +22,6 @@ export const TURN_JOB = 'turn.v1'
 const OWN_QUEUES = 'palimpsest-'
 /** Bytes of a job's data as JSON: as much as a request may have. */
 export const TURN_JOB_BYTES_MAX = 1_048_576
-const DAYS_MAX = 30
-const TOKENS_MAX = 1_000_000_000
 const METADATA_KEYS_MAX = 50
 const METADATA_LENGTH_MAX = 1_000
 
@@ -59,7 +64,7 @@ export const turnJobData = z
         max_tokens: absentOr(integer({ min: 1, max: TOKENS_MAX })),
       }),
     ),
-    deadline_ms: absentOr(integer({ min: 1, max: DAYS_MAX * 24 * 3_600_000 })),
+    deadline_ms: absentOr(integer({ min: 1, max: DEADLINE_MS_MAX })),
     policy: absentOr(z.enum(['enqueue', 'reject', 'interrupt'])),
     reply_to: absentOr(z.strictObject({ queue: replyQueue })),
     idempotency_key: absentOr(

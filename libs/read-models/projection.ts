@@ -76,7 +76,13 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
     case 'TurnQueued':
       return [turn, { mailbox: 'queued', agentId, runId: after.id }, ...inputMessages(event)]
     case 'TurnStarted':
+    case 'TurnResumed':
+    case 'TurnCancelRequested':
       return [turn]
+    case 'TurnParked':
+      return [turn, { mailbox: 'parked', agentId, until: event.payload.until }]
+    case 'TurnRequeued':
+      return [turn, { mailbox: 'requeued', agentId }]
     case 'ModelRetryScheduled':
       return []
     case 'ModelRequested':
@@ -88,7 +94,10 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
       return [turn, ...stepRows(event, after), returnMessage(event, after)]
     case 'TurnCompleted':
     case 'TurnFailed':
-    case 'TurnDeadLettered':
-      return [turn, ...stepRows(event, after), { mailbox: 'ended', agentId }]
+    case 'TurnCancelled':
+    case 'TurnDeadLettered': {
+      const freed: RowChange[] = after.parked ? [{ mailbox: 'freed', agentId }] : []
+      return [turn, ...stepRows(event, after), { mailbox: 'ended', agentId }, ...freed]
+    }
   }
 }

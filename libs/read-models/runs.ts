@@ -9,7 +9,7 @@ export type RunRow = Selectable<Tables['turns']>
 /** What a list of runs may be narrowed to; an absent member narrows nothing. */
 export interface RunFilter {
   readonly agentIds?: readonly string[]
-  /** The turn's own words: queued, running, completed, failed, dead_lettered. */
+  /** The turn's own words: queued, running, parked, completed, failed, cancelled, dead_lettered. */
   readonly statuses?: readonly string[]
   readonly background?: boolean
   readonly stopReason?: string
@@ -22,6 +22,23 @@ export async function getRun(
 ): Promise<RunRow | null> {
   const row = await runs(db, tenantId, {}).where('run_id', '=', runId).executeTakeFirst()
   return row ?? null
+}
+
+/** The agent's turns that have not ended, in their order: the first is the one it is at. */
+export async function unfinishedTurns(
+  db: Database,
+  tenantId: string,
+  agentId: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('turns')
+    .select('run_id')
+    .where('tenant_id', '=', tenantId)
+    .where('agent_id', '=', agentId)
+    .where('status', 'in', ['queued', 'running', 'parked'])
+    .orderBy('seq')
+    .execute()
+  return rows.map((row) => row.run_id)
 }
 
 /** By the time at which the run was queued, then id. */

@@ -88,10 +88,11 @@ export class QueueIntake {
     asked: TurnAsked,
     command: NonNullable<CommandMetadata['command']>,
   ): Promise<string | Rejection> {
-    const { tenantId, execute, doorbell } = this.services
+    const { tenantId, execute, doorbell, reads } = this.services
     const agentId = asked.agent_id ?? (await this.#agentNamed(asked.agent_name ?? ''))
     if (typeof agentId !== 'string') return agentId
-    const queued = await queueTurn(execute, doorbell, {
+    const services = { execute, doorbell, db: reads.db }
+    const queued = await queueTurn(services, {
       runId: parseId('run', job.id) ?? idFromBytes('run', randomBytes(16)),
       payload: payloadOf(job, asked, agentId),
       by: { tenantId, actor: { kind: 'service', id: 'queue' }, command },

@@ -147,6 +147,11 @@ export const CLIENT_CALLS: readonly ClientCall[] = [
     (c, s) => c.agents.messages.createAsync(s.agentId, { messages }),
   ),
   call(
+    `POST ${AGENTS}/messages/cancel`,
+    (c, s) => c.agents.messages.cancel(s.agentId, { runIds: [s.runId] }),
+    (c, s) => c.agents.messages.cancel(s.agentId, { run_ids: [s.runId] }),
+  ),
+  call(
     `GET ${AGENTS}/messages`,
     (c, s) => c.agents.messages.list(s.agentId),
     (c, s) => c.agents.messages.list(s.agentId),

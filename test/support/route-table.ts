@@ -34,7 +34,7 @@ export function filled(path: string, ids: Readonly<Record<string, string>> = {})
   })
 }
 
-/** What Letta's clients must find here; streams, cancelling and resetting come with their own work. */
+/** What Letta's clients must find here; streams and resetting come with their own work. */
 export const MUST = `
   GET /v1/agents
   POST /v1/agents
@@ -50,6 +50,7 @@ export const MUST = `
   GET /v1/agents/:agent_id/messages
   POST /v1/agents/:agent_id/messages
   POST /v1/agents/:agent_id/messages/async
+  POST /v1/agents/:agent_id/messages/cancel
   GET /v1/agents/:agent_id/tools
   PATCH /v1/agents/:agent_id/tools/attach/:tool_id
   PATCH /v1/agents/:agent_id/tools/detach/:tool_id

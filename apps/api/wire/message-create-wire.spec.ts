@@ -26,6 +26,9 @@ describe('a message call', () => {
     expect(parse({ messages: [user], unheard_of: 1 })).toEqual({
       input: [{ ...user, ...stored }],
       options: DEFAULT_OPTIONS,
+      budget: { max_steps: DEFAULT_OPTIONS.max_steps },
+      deadlineMs: null,
+      policy: 'enqueue',
     })
   })
 

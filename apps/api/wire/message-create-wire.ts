@@ -1,13 +1,24 @@
 import { z } from 'zod'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
-import type { InputMessage, TurnOptions } from '#domain/turn-events.js'
-import { handle, MESSAGES_MAX, STEPS_MAX, withinLength } from '#producer/message.js'
+import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
+import {
+  DEADLINE_MS_MAX,
+  handle,
+  MESSAGES_MAX,
+  STEPS_MAX,
+  TOKENS_MAX,
+  withinLength,
+} from '#producer/message.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
 
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
   readonly input: readonly InputMessage[]
   readonly options: TurnOptions
+  readonly budget: TurnBudget
+  /** From now until the turn must have ended, waiting included. */
+  readonly deadlineMs: number | null
+  readonly policy: BusyPolicy
 }
 
 const NOT_YET: Readonly<Record<string, string>> = {
@@ -79,6 +90,9 @@ const body = z.object({
   background: flag,
   client_tools: absentOr(z.array(z.unknown())),
   callback_url: absentOr(text()),
+  max_tokens: absentOr(integer({ min: 1, max: TOKENS_MAX })),
+  deadline_ms: absentOr(integer({ min: 1, max: DEADLINE_MS_MAX })),
+  policy: absentOr(z.enum(['enqueue', 'reject', 'interrupt'])),
 })
 type Body = z.output<typeof body>
 
@@ -95,9 +109,17 @@ export function turnRequest(background: boolean) {
         context.addIssue({ ...customIssue(code, message), path: [field] })
       }
     })
-    .transform(
-      (value): TurnRequest => ({ input: input(value), options: options(value, background) }),
-    )
+    .transform((value): TurnRequest => {
+      const asked = options(value, background)
+      const { max_tokens } = value
+      return {
+        input: input(value),
+        options: asked,
+        budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
+        deadlineMs: value.deadline_ms ?? null,
+        policy: value.policy ?? 'enqueue',
+      }
+    })
 }
 
 interface Fault {

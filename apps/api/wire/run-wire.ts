@@ -5,13 +5,13 @@ import { wireTime, wireTimeOrNull } from './time-wire.js'
 
 type RunStatus = 'created' | 'running' | 'completed' | 'failed' | 'cancelled'
 
-/** The turn's own words for each of the wire's. Nothing is cancelled yet. */
+/** The turn's own words for each of the wire's. */
 export const TURN_STATUSES: Readonly<Record<RunStatus, readonly TurnState['status'][]>> = {
   created: ['queued'],
-  running: ['running'],
+  running: ['running', 'parked'],
   completed: ['completed'],
   failed: ['failed', 'dead_lettered'],
-  cancelled: [],
+  cancelled: ['cancelled'],
 }
 
 const NANOSECONDS_PER_MS = 1_000_000
@@ -74,7 +74,7 @@ export function runError(failure: NonNullable<RunRow['failure']>): {
   return { type: failureCode(failure.class), message: failure.detail, class: failure.class }
 }
 
-function runStatus(status: string): RunStatus {
+export function runStatus(status: string): RunStatus {
   const entries = Object.entries(TURN_STATUSES) as [RunStatus, readonly string[]][]
   return entries.find(([, own]) => own.includes(status))?.[0] ?? 'created'
 }
