@@ -89,7 +89,10 @@ function accept(plan: Plan, pending: PendingUnit, fingerprint: Buffer, result: u
   })
 }
 
-/** A refusal is judged at a version the commit confirms, so a stale cache never refuses. */
+/**
+ * A refusal is judged at a version the commit confirms, so a stale cache never refuses; nor does a claim
+ * that was lost: it is fenced, and its refusal must not be stored as the answer to whoever has the claim.
+ */
 function refuse(
   plan: Plan,
   pending: PendingUnit,
@@ -97,6 +100,7 @@ function refuse(
   found: ReadonlyMap<string, FoldedStream>,
 ): void {
   plan.verdicts.set(pending, { status: 'rejected', rejection, replayed: false })
+  if (pending.unit.fence) plan.fences.push({ ...pending.unit.fence, unit: pending })
   if (!isStored(rejection)) return
   for (const stream of found.values()) touch(plan, stream, stream)
   const judgedAt = rejection.atVersion ?? found.get(pending.streams[0] as string)?.version ?? 0
