@@ -50,7 +50,9 @@ export class AgentRunner {
       for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted; count++) {
         const turn = await nextTurn(this.db, tenantId, agentId)
         if (!turn) break
-        if ((await this.loop.run(claim, turn, signal)) === 'fenced') return
+        const end = await this.loop.run(claim, turn, signal)
+        if (end === 'fenced') return
+        if (end === 'stopped') break
       }
     } catch (error) {
       // What cannot be given back now, the sweeper finds.

@@ -31,6 +31,8 @@ export type LoopEnd = 'over' | 'fenced' | 'stopped'
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
+  /** Aborted when the worker is to end: the step that is under way is finished, and none is begun. */
+  readonly draining?: AbortSignal
 }
 
 type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
@@ -92,6 +94,7 @@ class TurnRun {
       if (this.signal.aborted) throw new Stopped()
       const action = nextAction(this.#state, this.claim.epoch)
       if (action.do === 'nothing') return
+      if (this.options.draining?.aborted && action.do !== 'call') throw new Stopped()
       const { version } = this.#state
       await this.#perform(action)
       // Every action is recorded: one that is not would be done again for ever.
@@ -165,7 +168,11 @@ class TurnRun {
   async #untilDue({ notBefore }: StepState): Promise<void> {
     const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
     if (leftMs <= 0) return
-    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal: this.signal })
+    const { draining } = this.options
+    const signal = draining ? AbortSignal.any([this.signal, draining]) : this.signal
+    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch(() => {
+      throw new Stopped()
+    })
   }
 
   async #askAgain({ step, retries }: StepState, failure: ModelFailure): Promise<void> {
@@ -200,8 +207,8 @@ class TurnRun {
     if (parallel.length === 0) return this.#runCall(step, calls[0] as CallState)
     const ends = await Promise.allSettled(parallel.map((call) => this.#runCall(step, call)))
     await this.journal.read()
-    const failed = ends.find((end) => end.status === 'rejected')
-    if (failed) throw failed.reason
+    const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+    if (failures.length > 0) throw failures.find((error) => error instanceof Fenced) ?? failures[0]
   }
 
   async #runCall(step: StepState, call: CallState): Promise<void> {
