@@ -287,3 +287,30 @@ it.each([
   const { body } = await stage.rest<{ name: string }[]>('GET', `/v1/agents/${id}/tools`)
   expect(body.map(({ name }) => name).sort()).toEqual([...names].sort())
 })
+
+describe('an edit that is refused in a turn', () => {
+  it('stands in the turn, and among the rejections of the block with the call it was', async () => {
+    const block = await stage.block('a')
+    const agent = await stage.agent([block])
+    const replace = { label: 'notes', old_string: 'absent', new_string: 'b' }
+    stage.model.script([
+      { toolCalls: [{ name: 'memory_replace', arguments: replace }] },
+      { text: 'done' },
+    ])
+    const runId = runOf(await stage.send(agent, 'go'))
+    const path = `/v1/blocks/${block.id}/rejections`
+    const { body } = await stage.rest<{ data: object[] }>('GET', path)
+    expect(body.data).toEqual([
+      expect.objectContaining({
+        command_id: `${runId}/1/0`,
+        code: 'replace_no_match',
+        at_version: 2,
+        actor: expect.objectContaining({ kind: 'agent', id: agent }),
+      }),
+    ])
+    const [returned] = await stage.events(runId, /^ToolReturned$/)
+    expect(returned?.payload).toMatchObject({ status: 'error', code: 'replace_no_match' })
+    const after = (await stage.rest<{ next_cursor: null }>('GET', `${path}?limit=1`)).body
+    expect(after.next_cursor).toBeNull()
+  })
+})

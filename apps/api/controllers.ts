@@ -13,10 +13,13 @@ import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
 import { RunContextController } from './run-context.controller.js'
+import { RunStreamController } from './run-stream.controller.js'
 import { RunsController } from './runs.controller.js'
+import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
 import { ToolsController } from './tools.controller.js'
+import { TurnControlController } from './turn-control.controller.js'
 import { TurnsController } from './turns.controller.js'
 
 /** Every controller of the api. */
@@ -33,12 +36,15 @@ export const CONTROLLERS = [
   ToolRunsController,
   MessagesController,
   TurnsController,
+  TurnControlController,
   RunsController,
   RunContextController,
+  RunStreamController,
   StepsController,
   ToolsController,
   ModelsController,
   EventsController,
+  SchemasController,
   HealthController,
   ErrorPagesController,
 ]

@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
-import { ChangeTurn } from '#commands/change-turn.js'
-import type { CommandMetadata } from '#commands/metadata.js'
+import type { CommandMetadata, Door } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
 import type { Doorbell } from '#turns/ports.js'
+import { queueTurn } from '#turns/turn-intake.js'
 import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, fingerprint } from './http/command-identity.js'
 import { Problem } from './http/problem.js'
@@ -43,26 +43,22 @@ export async function takeIn(
     if (known) return { runId: known, joined: true }
   }
   const runId = idFromBytes('run', randomBytes(16))
-  const { input, options } = turn
+  const { input, options, budget, deadlineMs, policy } = turn
   const payload = {
     agent_id: agentId,
     input,
     source: 'rest' as const,
     idempotency_key: by.command?.id ?? null,
-    budget: { max_steps: options.max_steps },
-    deadline: null,
-    policy: 'enqueue' as const,
+    budget,
+    deadline: deadlineMs === null ? null : new Date(Date.now() + deadlineMs).toISOString(),
+    policy,
     options,
     request_hash: requestHash,
   }
-  const verdict = await commands.execute(
-    new ChangeTurn(runId, agentId, { type: 'QueueTurn', payload }, by),
-  )
-  if (verdict.status === 'fenced') throw new Error('an intake names no epoch')
-  if (verdict.status === 'rejected') throw Problem.of(verdict.rejection)
-  // After the commit, and not awaited: the mailbox itself is the outbox.
-  void doorbell.ring(by.tenantId, agentId)
-  return { runId: verdict.result.run_id, joined: verdict.replayed }
+  const execute: Door = (command) => commands.execute(command)
+  const queued = await queueTurn({ execute, doorbell, db }, { runId, payload, by })
+  if (!queued.ok) throw Problem.of(queued.rejection)
+  return { runId: queued.value.run_id, joined: queued.replayed }
 }
 
 /** Without a header the messages' own de-duplication ids act as the key, if every one has its. */

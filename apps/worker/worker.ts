@@ -10,24 +10,30 @@ import type { Config } from '#adapters/config.js'
 import { openProviders } from '#adapters/providers.js'
 import type { Stop } from '#adapters/service.js'
 import { openSigningKey } from '#adapters/signing-key.js'
+import type { ParkTimes } from '#adapters/turn-queue.js'
 import { startWakeWorker, type WakeJob, WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
+import type { Door } from '#commands/metadata.js'
 import { CheckpointMaker } from '#event-store/checkpoints.js'
 import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, Hints } from '#postgres/hint.js'
+import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { Session } from '#postgres/session.js'
 import { AgentRunner } from '#turns/agent-runner.js'
+import { TurnExpiry } from '#turns/expiry.js'
 import { Liveness } from '#turns/liveness.js'
 import { renewLease } from '#turns/mailbox.js'
+import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
+import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
 import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
+import { openProducers } from './producers.js'
 
 const READS_MAX = 10
 /** The one tenant there is until tenancy comes. */
@@ -52,6 +58,8 @@ export interface WorkerOptions {
   readonly onCommit?: (point: string) => void
   /** Other limits of a model's answer than the usual ones. */
   readonly modelTimeoutsMs?: Parameters<typeof openProviders>[1]
+  /** How long jobs of other services sleep before they look for their turn's end. */
+  readonly park?: ParkTimes
 }
 
 @Module({})
@@ -87,12 +95,27 @@ export async function openWorker(
   const providers = await openProviders(config, options.modelTimeoutsMs)
   const connection = { redisUrl: config.redisUrl, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
-  const hints = new Hints(reads, TURN_HINTS)
+  const producers = await openProducers({
+    connection,
+    tenantId: TENANT,
+    execute: (command) => commands.execute(command),
+    doorbell,
+    reads,
+    db,
+    onError,
+    park: options.park,
+  })
+  const turnHints = new TurnHints(reads)
+  const runHints = new Hints(reads, TURN_HINTS)
+  const streamed = new StreamedTurns(reads, (runId) => runHints.send(runId))
+  await forgetOldDeltas(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
-    hintEnds(event, hints)
+    producers.wake()
+    turnHints.of(event.events)
+    streamed.committed(event.events)
   })
   const draining = new AbortController()
   const stopping = new AbortController()
@@ -102,6 +125,7 @@ export async function openWorker(
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    streamed,
     reads,
     db,
     key: await readServerKey(db, 'context'),
@@ -110,6 +134,13 @@ export async function openWorker(
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
   const runner = new AgentRunner(claims, loop, doorbell, workerId)
+  const cancels = new HintListener(databaseUrl, CANCEL_HINTS, (runIds) => {
+    for (const runId of runIds) loop.interrupt(runId)
+  })
+  await cancels.open()
+  const execute: Door = (command) => commands.execute(command)
+  const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
+  expiry.start()
   const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
   const liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
@@ -131,8 +162,9 @@ export async function openWorker(
     draining.abort()
     if (how === 'drain') await wakes.stop(DRAIN_MS)
     stopping.abort(new Error('the worker stops'))
-    await wakes.stop(CLOSE_MS)
+    await Promise.all([wakes.stop(CLOSE_MS), producers.close(CLOSE_MS)])
     wakes.close()
+    await Promise.all([cancels.close(), expiry.stop()])
     await presence.stop().catch(onError)
     await checkpoints?.close()
     await doorbell.close()
@@ -167,11 +199,5 @@ function startCheckpoints(
   } catch (error) {
     onError(error)
     return null
-  }
-}
-
-function hintEnds({ events }: EventsCommitted, hints: Hints): void {
-  for (const event of events) {
-    if (/^Turn(Completed|Failed|DeadLettered)$/.test(event.type)) hints.send(event.streamId)
   }
 }

@@ -1,21 +1,18 @@
-import {
-  createPostgresBackend,
-  type JobsOptions,
-  Queue,
-  runMigrations,
-  Worker,
-  withBackend,
-} from 'bullmq'
-import { Redis } from 'ioredis'
+import { type JobsOptions, type Queue, runMigrations, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
 import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
 import type { Doorbell, UnattendedMailbox } from '#turns/ports.js'
-
-/** Where jobs are kept: Redis when its URL is given, otherwise BullMQ's own tables in the database. */
-export interface QueueConnection {
-  readonly redisUrl: string | null
-  readonly databaseUrl: string
-}
+import {
+  OnPostgres,
+  openQueue,
+  openRedis,
+  postgres,
+  type QueueConnection,
+  RECONNECTED_MS,
+  SCHEMA,
+  waitAtMost,
+} from './queue-connection.js'
 
 export const WAKE_QUEUE = 'palimpsest-wake'
 /** The schema's version is part of a job's name. */
@@ -26,7 +23,6 @@ export interface WakeJob {
   readonly agent_id: string
 }
 
-const SCHEMA = 'bullmq'
 const POOL_MAX = 4
 
 /** A queue that does not answer must not hold up whoever rings: the sweeper rings again. */
@@ -61,12 +57,7 @@ export class WakeQueue implements Doorbell {
     private readonly onError: (error: unknown) => void,
   ) {
     this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, 1, onError) : null
-    this.#queue = this.#redis
-      ? new Queue<WakeJob>(WAKE_QUEUE, { connection: this.#redis })
-      : (new OnPostgres.Queue(WAKE_QUEUE, {
-          connection: postgres(connection),
-        }) as unknown as Queue<WakeJob>)
-    this.#queue.on('error', onError)
+    this.#queue = openQueue<WakeJob>(WAKE_QUEUE, connection, this.#redis, POOL_MAX, onError)
   }
 
   /** While the agent is being worked on, any number of rings come to one further wake. */
@@ -97,12 +88,7 @@ export class WakeQueue implements Doorbell {
 
   /** Waits for the queue a while; never throws. */
   async #bounded(asked: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, RING_MS_MAX)
-    })
-    await Promise.race([asked.then(undefined, this.onError), late])
-    clearTimeout(timer)
+    await waitAtMost(asked.catch(this.onError), RING_MS_MAX)
   }
 }
 
@@ -115,8 +101,6 @@ export interface WakeWorker {
 
 /** A stalled wake runs again, however often: the claim makes that harmless. */
 const STALLED_MAX = 1000
-/** BullMQ waits 15 s before it asks again after a connection was lost. */
-const RETRY_MS = 500
 /**
  * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may
  * have a few more than are running: else a full queue delays each wake until all places are taken.
@@ -144,45 +128,20 @@ export function startWakeWorker(
   const options = {
     concurrency: places(),
     maxStalledCount: STALLED_MAX,
-    runRetryDelay: RETRY_MS,
+    runRetryDelay: RECONNECTED_MS,
   }
   const worker: Worker<WakeJob> = redis
     ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })
     : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
         ...options,
-        connection: postgres(connection),
+        connection: postgres(connection, POOL_MAX),
       }) as unknown as Worker<WakeJob>)
   worker.on('error', onError)
   worker.on('failed', (_job, error) => onError(error))
   return {
     async stop(deadlineMs) {
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, deadlineMs)
-      })
-      await Promise.race([worker.close().catch(onError), late])
-      clearTimeout(timer)
+      await waitAtMost(worker.close().catch(onError), deadlineMs)
     },
     close: () => redis?.disconnect(),
   }
-}
-
-const OnPostgres = withBackend(createPostgresBackend)
-
-/** BullMQ opens pools of its own: only their options reach them. */
-function postgres({ databaseUrl }: QueueConnection) {
-  return {
-    connectionString: databaseUrl,
-    schema: SCHEMA,
-    max: POOL_MAX,
-    keepAlive: true,
-    options: `-c role=${APPLICATION_ROLE}`,
-  }
-}
-
-/** @param retries per request; null waits for ever, as a worker must. */
-function openRedis(url: string, retries: number | null, onError: (error: unknown) => void): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: retries })
-  redis.on('error', onError)
-  return redis
 }

@@ -1,32 +1,56 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
-import type { AgentState } from '#domain/agent.js'
 import { missingAgent } from '#domain/agent.js'
+import { rejection } from '#domain/errors.js'
 import { accept, type Decided, reject } from '#domain/event.js'
+import type { Append } from '#domain/streams.js'
 import type { TurnState } from '#domain/turn.js'
 import type { TurnEvent } from '#domain/turn-events.js'
 import {
+  cancelTurn,
+  expireTurn,
   failTurn,
   type QueuedPayload,
   queueTurn,
   type RequestedPayload,
   recordReply,
+  requestCancel,
+  requeueTurn,
   scheduleRetry,
   startTurn,
 } from '#domain/turn-steps.js'
-import type { Verdict } from '#event-store/unit.js'
+import type { States, Verdict } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import type { CommandMetadata } from './metadata.js'
 
+/**
+ * Turns of one agent that may wait, the running one included. What comes as a job is not bounded: refused, it
+ * would be overtaken by the jobs behind it.
+ */
+export const PENDING_MAX = 100
+
 export type TurnChange =
-  | { readonly type: 'QueueTurn'; readonly payload: QueuedPayload }
+  | {
+      readonly type: 'QueueTurn'
+      readonly payload: QueuedPayload
+      /** The running turn that this one's policy takes the place of. */
+      readonly interrupts?: string
+    }
   | {
       readonly type: 'StartTurn'
       readonly workerId: string
       readonly first: RequestedPayload | null
     }
   | { readonly type: 'RecordReply'; readonly payload: Parameters<typeof recordReply>[1] }
-  | { readonly type: 'ScheduleRetry'; readonly payload: Parameters<typeof scheduleRetry>[1] }
+  | {
+      readonly type: 'ScheduleRetry'
+      readonly payload: Parameters<typeof scheduleRetry>[1]
+      readonly parks: boolean
+    }
   | { readonly type: 'FailTurn'; readonly failure: Parameters<typeof failTurn>[1] }
+  | { readonly type: 'RequestCancel' }
+  | { readonly type: 'CancelTurn' }
+  | { readonly type: 'ExpireTurn' }
+  | { readonly type: 'RequeueTurn' }
 
 export interface TurnChanged {
   readonly run_id: string
@@ -35,8 +59,8 @@ export interface TurnChanged {
 }
 
 /**
- * One commit of a turn. All but queuing name the epoch of the agent's claim: who has lost it writes
- * nothing and is told `fenced`.
+ * One commit of a turn. What a worker does names the epoch of the agent's claim: who has lost it writes
+ * nothing and is told `fenced`. Queuing, asking to cancel, expiring and requeuing are anybody's.
  */
 export class ChangeTurn extends Command<Verdict<TurnChanged>> {
   constructor(
@@ -54,48 +78,90 @@ export class ChangeTurnHandler implements ICommandHandler<ChangeTurn> {
   constructor(private readonly writer: Writer) {}
 
   execute({ runId, agentId, change, by }: ChangeTurn): Promise<Verdict<TurnChanged>> {
-    const queued = change.type === 'QueueTurn'
+    const unit = change.type === 'QueueTurn' ? queuing(runId, agentId, change, by) : null
     return this.writer.submit<TurnChanged>({
       tenantId: by.tenantId,
-      streams: queued ? [runId, agentId] : [runId],
+      streams: unit?.streams ?? [runId],
       actor: by.actor,
       correlation: by.correlation ?? null,
       ...(by.epoch === undefined ? {} : { fence: { agentId, epoch: by.epoch } }),
+      ...(unit?.room ? { room: unit.room } : {}),
       ...(by.command ? { command: by.command } : {}),
-      decide: (states) => {
-        const turn = states.turn(runId)
-        const decided = queued
-          ? queue(turn, states.agent(agentId), change.payload)
-          : accept(step(turn, change, by.epoch ?? 0))
+      decide: (states, now) => {
+        const decided = unit
+          ? unit.decide(states)
+          : appended(runId, step(states.turn(runId), change as Step, by, now))
         if (!decided.ok) return { rejection: decided.rejection }
-        const appends = decided.value.map((event) => ({ streamId: runId, event }))
-        return {
-          appends,
-          result: { run_id: runId, agent_id: agentId, version: turn.version + appends.length },
-        }
+        const appends = decided.value
+        const added = appends.filter(({ streamId }) => streamId === runId).length
+        const version = states.turn(runId).version + added
+        return { appends, result: { run_id: runId, agent_id: agentId, version } }
       },
     })
   }
 }
 
-function queue(turn: TurnState, agent: AgentState, payload: QueuedPayload): Decided<TurnEvent[]> {
-  const refusal = missingAgent(agent)
-  return refusal ? reject(refusal) : queueTurn(turn, payload)
+type Step = Exclude<TurnChange, { type: 'QueueTurn' }>
+
+/** A message for an agent that is busy waits, is refused, or takes the running turn's place. */
+function queuing(
+  runId: string,
+  agentId: string,
+  { payload, interrupts }: Extract<TurnChange, { type: 'QueueTurn' }>,
+  by: CommandMetadata,
+) {
+  const rejects = payload.policy === 'reject'
+  const full = rejects
+    ? rejection('agent_busy', `Agent ${agentId} is at another turn`, { agent_id: agentId })
+    : rejection('mailbox_full', `${PENDING_MAX} turns of agent ${agentId} wait already`, {
+        agent_id: agentId,
+        pending_max: PENDING_MAX,
+      })
+  const room = { agentId, pendingMax: rejects ? 0 : PENDING_MAX - 1, rejection: full }
+  return {
+    streams: [runId, agentId, ...(interrupts ? [interrupts] : [])],
+    room: rejects || payload.source !== 'queue' ? room : null,
+    decide(states: States): Decided<Append[]> {
+      const refusal = missingAgent(states.agent(agentId))
+      if (refusal) return reject(refusal)
+      const queued = appended(runId, queueTurn(states.turn(runId), payload))
+      if (!queued.ok || !interrupts) return queued
+      const asked = { by: by.actor, interrupted_by: runId }
+      const ended = requestCancel(states.turn(interrupts), asked)
+      return accept([...queued.value, ...ended.map((event) => ({ streamId: interrupts, event }))])
+    },
+  }
+}
+
+function appended(streamId: string, decided: Decided<TurnEvent[]>): Decided<Append[]> {
+  if (!decided.ok) return decided
+  return accept(decided.value.map((event) => ({ streamId, event })))
 }
 
 function step(
   turn: TurnState,
-  change: Exclude<TurnChange, { type: 'QueueTurn' }>,
-  epoch: number,
-): TurnEvent[] {
+  change: Step,
+  by: CommandMetadata & { readonly epoch?: number },
+  now: string,
+): Decided<TurnEvent[]> {
   switch (change.type) {
-    case 'StartTurn':
-      return startTurn(turn, { workerId: change.workerId, epoch }, change.first)
+    case 'StartTurn': {
+      const claim = { workerId: change.workerId, epoch: by.epoch ?? 0 }
+      return accept(startTurn(turn, claim, change.first))
+    }
     case 'RecordReply':
-      return recordReply(turn, change.payload)
+      return accept(recordReply(turn, change.payload))
     case 'ScheduleRetry':
-      return scheduleRetry(turn, change.payload)
+      return accept(scheduleRetry(turn, change.payload, change.parks))
     case 'FailTurn':
-      return failTurn(turn, change.failure)
+      return accept(failTurn(turn, change.failure))
+    case 'RequestCancel':
+      return accept(requestCancel(turn, { by: by.actor }))
+    case 'CancelTurn':
+      return accept(cancelTurn(turn))
+    case 'ExpireTurn':
+      return accept(expireTurn(turn, now, by.epoch !== undefined))
+    case 'RequeueTurn':
+      return requeueTurn(turn, by.actor)
   }
 }

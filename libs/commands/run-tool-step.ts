@@ -1,4 +1,5 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+import type { Rejection } from '#domain/errors.js'
 import type { Append } from '#domain/streams.js'
 import type { StepState } from '#domain/turn.js'
 import type { Seen, ToolReturn } from '#domain/turn-events.js'
@@ -66,7 +67,8 @@ export class RunToolStepHandler implements ICommandHandler<RunToolStep> {
         const events = recordReturn(turn, returned, tool.terminal, tool.request)
         if (events.length === 0) return { appends: [], result: { version: turn.version } }
         const appends = [...judged.appends, ...events.map((event) => ({ streamId: runId, event }))]
-        return { appends, result: { version: turn.version + events.length } }
+        const result = { version: turn.version + events.length }
+        return judged.refused ? { appends, result, refused: judged.refused } : { appends, result }
       },
     })
   }
@@ -74,7 +76,11 @@ export class RunToolStepHandler implements ICommandHandler<RunToolStep> {
 
 type JudgedEdits =
   | { readonly wanted: Wanted }
-  | { readonly appends: readonly Append[]; readonly judgements: readonly BlockJudgement[] }
+  | {
+      readonly appends: readonly Append[]
+      readonly judgements: readonly BlockJudgement[]
+      readonly refused?: { readonly streamId: string; readonly rejection: Rejection }
+    }
 
 /** Decides a tool's edits and keeps what its return is written from. Pure. */
 export function judgeEdits(
@@ -96,7 +102,8 @@ export function judgeEdits(
   if ('rejection' in decision) {
     const { rejection } = decision
     const refused = edits[rejection.facts.member as number] as BlockEdit
-    return { appends: [], judgements: [judged(refused, states, { ok: false, rejection })] }
+    const judgements = [judged(refused, states, { ok: false, rejection })]
+    return { appends: [], judgements, refused: { streamId: refused.blockId, rejection } }
   }
   const judgements = decision.result.map((changed, i) =>
     judged(edits[i] as BlockEdit, drafted, { ok: true, changed }),

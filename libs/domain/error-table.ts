@@ -1,24 +1,5 @@
-/**
- * Every way a request, a command or a tool call can be refused, one line each. Statuses, problem
- * documents, tool returns and the pages under `/docs/errors/` all come from here.
- */
-export interface ErrorEntry {
-  /** The HTTP status. To the domain it is only a number in a table. */
-  readonly status: number
-  readonly title: string
-  /** What to do next, when the refusal itself knows nothing more exact. */
-  readonly hint: string
-  /** True where the same request may succeed after waiting. */
-  readonly retry: boolean
-}
-
-function refusal(status: number, title: string, hint: string): ErrorEntry {
-  return { status, title, hint, retry: false }
-}
-
-function wait(status: number, title: string, hint: string): ErrorEntry {
-  return { status, title, hint, retry: true }
-}
+import { BLOCKS } from './block-errors.js'
+import { type ErrorEntry, refusal, wait } from './error-entry.js'
 
 const TRANSPORT = {
   not_found: refusal(404, 'Nothing is there', 'Look the route up in docs/api.md.'),
@@ -121,117 +102,6 @@ const FIELDS = {
   ),
 } satisfies Record<string, ErrorEntry>
 
-const BLOCKS = {
-  block_not_found: refusal(404, 'Block not found', 'List the blocks with GET /v1/blocks/.'),
-  gone: refusal(404, 'It was deleted', 'It cannot be changed; its history stays readable.'),
-  not_attached: refusal(
-    404,
-    'The block is not attached to the agent',
-    "List the agent's blocks with GET /v1/agents/{agent_id}/core-memory/blocks.",
-  ),
-  already_exists: refusal(409, 'It exists already', 'Read the existing one.'),
-  label_taken: refusal(409, 'The label is in use', 'Detach the other block or rename one of them.'),
-  block_read_only: refusal(
-    403,
-    'The block is read-only for agents',
-    'Ask an operator to change it: the API can edit a read-only block.',
-  ),
-  agent_not_attached: refusal(
-    403,
-    'The agent is not attached to the block',
-    'Attach it with PATCH /v1/agents/{agent_id}/core-memory/blocks/attach/{block_id}.',
-  ),
-  right_missing: refusal(
-    403,
-    'The agent may not do this to the block',
-    'Ask an operator for the right named in needed.',
-  ),
-  replace_no_match: refusal(
-    409,
-    'The text to replace is not there',
-    'Read the block again and copy the text exactly.',
-  ),
-  replace_ambiguous: refusal(
-    409,
-    'The text to replace is there more than once',
-    'Send a longer text that occurs only once.',
-  ),
-  stale_base: refusal(
-    409,
-    'The block has changed since you read it',
-    'Apply your change to the current text and send it with the current version as base_version.',
-  ),
-  rethink_conflict: refusal(
-    409,
-    'The rewrite conflicts with later changes',
-    'Read the block again and merge the parts named in hunks.',
-  ),
-  revert_conflict: refusal(
-    409,
-    'Later edits changed the same text',
-    'Undo the later versions first, or edit the text by hand.',
-  ),
-  anchor_lost: refusal(
-    409,
-    'The place to insert at is gone',
-    'Read the block again and name another place, or insert at the end.',
-  ),
-  anchor_ambiguous: refusal(
-    409,
-    'The place to insert at is there more than once',
-    'Name a line that occurs only once, or insert at the end.',
-  ),
-  edit_lease_held: wait(
-    409,
-    'Somebody else is editing the block',
-    'Send the same request again after Retry-After.',
-  ),
-  limit_below_length: refusal(
-    409,
-    'The text is longer than the new limit',
-    'Shorten the text first, or choose a higher limit.',
-  ),
-  version_conflict: refusal(
-    412,
-    'The block has changed',
-    'Read the block, apply your change and send it with the new ETag.',
-  ),
-  limit_exceeded: refusal(
-    422,
-    'The block would exceed its limit',
-    'Shorten the text or raise the limit of the block.',
-  ),
-  line_out_of_range: refusal(
-    422,
-    'The block has no such line',
-    'Use a line between 0 (the beginning) and line_count, or leave it out for the end.',
-  ),
-  line_number_prefix: refusal(
-    422,
-    'The text contains a line number prefix',
-    'Line numbers are only shown, they are not part of the text: leave them out.',
-  ),
-  line_number_banner: refusal(
-    422,
-    'The text contains the line number note',
-    'The note is only shown, it is not part of the text: leave it out.',
-  ),
-  version_from_future: refusal(
-    422,
-    'The block has no such version yet',
-    'Send the version the block had when you read it.',
-  ),
-  not_revertible: refusal(422, 'This version cannot be undone', 'Name one that changed text.'),
-  content_erased: refusal(422, 'The content was erased', 'Choose a version that still has a text.'),
-  too_many_blocks: refusal(422, 'The agent has too many blocks', 'Detach one of its blocks first.'),
-  empty_batch: refusal(422, 'The batch is empty', 'Send at least one operation.'),
-  base_version_required: refusal(
-    428,
-    'The block asks for a base version',
-    'Send If-Match or base_version.',
-  ),
-} satisfies Record<string, ErrorEntry>
-
 const IDEMPOTENCY = {
   idempotency_key_reused: refusal(
     422,
@@ -271,6 +141,21 @@ const AGENTS = {
     'Built-in tools cannot be changed or deleted: create a tool of your own under another name.',
   ),
   name_taken: refusal(409, 'The name is in use', 'Choose another, or change the existing tool.'),
+  mailbox_full: wait(
+    429,
+    'Too many messages wait for the agent',
+    'Send it again once some of the runs before it have ended.',
+  ),
+  nothing_to_cancel: refusal(
+    409,
+    'No run is to be cancelled',
+    'List the runs that have not ended with GET /v1/runs/active.',
+  ),
+  run_not_failed: refusal(
+    409,
+    'The run has not failed',
+    'Only a run that failed can be tried again; send a new message instead.',
+  ),
   empty_messages: refusal(422, 'There is no message', 'Send at least one message.'),
   message_too_long: refusal(422, 'The message is too long', 'Shorten the message.'),
   unknown_tool_call: refusal(
@@ -297,4 +182,8 @@ const AGENTS = {
   ),
 } satisfies Record<string, ErrorEntry>
 
+/**
+ * Every way a request, a command or a tool call can be refused, one line each. Statuses, problem
+ * documents, tool returns and the pages under `/docs/errors/` all come from here.
+ */
 export const ERROR_TABLE = { ...TRANSPORT, ...FIELDS, ...BLOCKS, ...IDEMPOTENCY, ...AGENTS }

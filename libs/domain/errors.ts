@@ -1,4 +1,5 @@
-import { ERROR_TABLE, type ErrorEntry } from './error-table.js'
+import type { ErrorEntry } from './error-entry.js'
+import { ERROR_TABLE } from './error-table.js'
 
 /** The closed list of codes: the thing callers switch on. A code, once published, keeps its meaning. */
 export type ErrorCode = keyof typeof ERROR_TABLE

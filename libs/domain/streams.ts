@@ -88,6 +88,7 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   BlockDetached: true,
   ToolAttached: true,
   ToolDetached: true,
+  MessagesReset: true,
   AgentDeleted: true,
   TurnQueued: true,
   TurnStarted: true,
@@ -98,6 +99,11 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   ToolReturned: true,
   TurnCompleted: true,
   TurnFailed: true,
+  TurnParked: true,
+  TurnResumed: true,
+  TurnCancelRequested: true,
+  TurnRequeued: true,
+  TurnCancelled: true,
   TurnDeadLettered: true,
 }
 

@@ -1,3 +1,5 @@
+import type { Actor } from './actor.js'
+
 /** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
 export interface InputMessage {
   readonly role: 'user' | 'system' | 'assistant'
@@ -45,6 +47,11 @@ export interface TurnOptions {
   readonly assistant_message_tool_kwarg: string
   readonly include_return_message_types: readonly string[] | null
   readonly background: boolean
+  /** The caller reads the turn as it goes; by tokens, if it says so. */
+  readonly streaming?: true
+  readonly stream_tokens?: true
+  /** Told once when the turn is over. */
+  readonly callback_url?: string
 }
 
 /** Which older messages the model was not sent because they no longer fit its window. */
@@ -58,13 +65,31 @@ export interface HistoryWindow {
 export type StopReason =
   | 'end_turn'
   | 'max_steps'
+  | 'max_tokens_exceeded'
   | 'tool_rule'
+  | 'cancelled'
   | 'error'
   | 'llm_api_error'
   | 'invalid_llm_response'
   | 'context_window_overflow_in_system_prompt'
 
+/** What one turn may use; the call that would exceed it is not made. */
+export interface TurnBudget {
+  readonly max_steps: number
+  /** Tokens of all its model calls together, prompts included; absent means no bound. */
+  readonly max_tokens?: number
+}
+
+/** What becomes of a message for an agent that is busy. */
+export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
+
+/** Why a turn waits without a worker. */
+export type ParkReason = 'model_retry'
+
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
+
+/** What a caller wants to find again beside its turn. */
+export type TurnMetadata = Readonly<Record<string, string | number | boolean | null>>
 
 /** News of the blocks a model was shown: the words, and the versions they reach up to. */
 export interface MemoryDelta {
@@ -80,12 +105,21 @@ export type TurnEvent =
         readonly input: readonly InputMessage[]
         readonly source: TurnSource
         readonly idempotency_key: string | null
-        readonly budget: { readonly max_steps: number }
+        readonly budget: TurnBudget
+        /** The turn ends at this time, queued or running: UTC ISO-8601. */
         readonly deadline: string | null
-        readonly policy: 'enqueue'
+        readonly policy: BusyPolicy
         readonly options: TurnOptions
         /** Recognises an implicit retry: hash of principal, path and body. */
         readonly request_hash: string | null
+        /** The job it was queued by, where it came from a queue. */
+        readonly job_id?: string
+        /** Who is told once the turn is over. */
+        readonly reply_to?: { readonly queue: string }
+        readonly metadata?: TurnMetadata
+        readonly request_id?: string
+        /** W3C Trace Context of the caller. */
+        readonly traceparent?: string
       }
     }
   | {
@@ -144,6 +178,27 @@ export type TurnEvent =
     }
   | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
   | {
+      readonly type: 'TurnParked'
+      readonly payload: { readonly reason: ParkReason; readonly until: string }
+    }
+  | {
+      readonly type: 'TurnResumed'
+      readonly payload: {
+        readonly worker_id: string
+        readonly epoch: number
+        readonly from_step: number
+      }
+    }
+  | {
+      readonly type: 'TurnCancelRequested'
+      readonly payload: {
+        readonly by: Actor
+        /** The run whose message took this one's place. */
+        readonly interrupted_by?: string
+      }
+    }
+  | { readonly type: 'TurnRequeued'; readonly payload: { readonly by: Actor } }
+  | {
       readonly type: 'TurnCompleted'
       readonly payload: { readonly stop_reason: StopReason; readonly usage: Usage }
     }
@@ -157,6 +212,10 @@ export type TurnEvent =
         readonly usage: Usage
         readonly facts: Readonly<Record<string, unknown>>
       }
+    }
+  | {
+      readonly type: 'TurnCancelled'
+      readonly payload: { readonly by: Actor; readonly at_step: number; readonly usage: Usage }
     }
   | {
       readonly type: 'TurnDeadLettered'

@@ -54,6 +54,10 @@ describe('the journal of a turn', () => {
       id: RUN,
       version: 0,
       agentId: '',
+      budget: { max_steps: 50 },
+      deadline: null,
+      parked: null,
+      cancelRequested: null,
       status: 'none',
       input: [],
       options: {

@@ -1,9 +1,27 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { by, fail, give, queued, reply, retry, start } from '../../test/support/turn-commands.js'
+import {
+  askCancel,
+  by,
+  cancel,
+  expire,
+  fail,
+  give,
+  park,
+  queued,
+  reply,
+  requeue,
+  retry,
+  start,
+} from '../../test/support/turn-commands.js'
 import { draft } from './draft.js'
 import type { TurnEvent } from './turn-events.js'
 import { nextAction } from './turn-steps.js'
+
+const DEADLINE = '2026-01-05T10:00:00.000Z'
+const LATER = '2026-01-05T09:30:00.000Z'
+const isEnd = ({ type }: TurnEvent): boolean =>
+  /^Turn(Completed|Failed|Cancelled|DeadLettered)$/.test(type)
 
 describe('a turn, whatever is asked of it in whatever order', () => {
   const small = fc.integer({ min: 1, max: 4 })
@@ -19,23 +37,34 @@ describe('a turn, whatever is asked of it in whatever order', () => {
       .tuple(small, index, fc.constantFrom('success' as const, 'error' as const))
       .map(([step, i, status]) => give(step, i, { status })),
     fc.tuple(small, small).map(([step, attempt]) => retry(step, attempt)),
-    fc.constant(fail),
+    fc.tuple(small, small).map(([step, attempt]) => park(step, attempt, LATER)),
+    fc.constantFrom(by.now, DEADLINE).chain((now) => fc.boolean().map((mine) => expire(now, mine))),
+    fc.constantFrom(fail, askCancel, cancel, requeue),
   )
 
-  it('ends at most once, writes nothing after its end, and records no step and no call twice', () => {
+  it('ends at most once until it is put back, writes nothing after its end, and records no step and no call twice', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
-        let state = queued({ max_steps: 3 })
+        let state = queued({ max_steps: 3 }, DEADLINE)
         const log: TurnEvent[] = []
         for (const decide of commands) {
           const events = decide(state)
           log.push(...events)
           state = draft(state, events, by)
         }
-        const ends = log.filter((e) => /^Turn(Completed|Failed|DeadLettered)$/.test(e.type))
-        expect(ends.length).toBeLessThanOrEqual(1)
-        if (ends[0]) expect(log.at(-1)).toBe(ends[0])
-        expect(nextAction(state, state.epoch).do === 'nothing').toBe(ends.length === 1)
+        const lives: TurnEvent[][] = [[]]
+        for (const event of log) {
+          if (event.type === 'TurnRequeued') lives.push([])
+          else lives.at(-1)?.push(event)
+        }
+        for (const life of lives) {
+          const ends = life.filter(isEnd)
+          expect(ends.length).toBeLessThanOrEqual(1)
+          if (ends[0]) expect(life.at(-1)).toBe(ends[0])
+        }
+        const ended = lives.at(-1)?.some(isEnd) === true
+        const idle = ended || (state.status === 'parked' && !state.cancelRequested)
+        expect(nextAction(state, state.epoch, by.now).do === 'nothing').toBe(idle)
         const marks = log.flatMap((e): string[] => {
           if (e.type === 'ModelRequested' || e.type === 'ModelResponded')
             return [`${e.type} ${e.payload.step}`]

@@ -1,9 +1,11 @@
+import type { Actor } from './actor.js'
 import { rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import {
   ATTEMPTS_WITHOUT_PROGRESS_MAX,
   addUsage,
   type CallState,
+  NO_USAGE,
   type StepState,
   type TurnState,
 } from './turn.js'
@@ -20,14 +22,23 @@ import type {
 /** What a turn does next is a pure function of its journal, so a resumed turn goes on where it was. */
 export type NextAction =
   | { readonly do: 'start' }
+  | { readonly do: 'cancel' }
+  | { readonly do: 'expire' }
   | { readonly do: 'ask'; readonly step: StepState }
   | { readonly do: 'call'; readonly step: StepState; readonly calls: readonly CallState[] }
   | { readonly do: 'nothing' }
 
-/** `epoch`: the caller's claim of the agent; a turn started under an older one is started again. */
-export function nextAction(state: TurnState, epoch: number): NextAction {
+/**
+ * @param epoch the caller's claim of the agent; a turn started under an older one is started again. Having
+ *   been claimed at all means that a parked turn's time has come.
+ * @param now UTC ISO-8601 with milliseconds and Z.
+ */
+export function nextAction(state: TurnState, epoch: number, now: string): NextAction {
   if (isOver(state) || state.status === 'none') return { do: 'nothing' }
-  if (state.status === 'queued' || state.epoch !== epoch) return { do: 'start' }
+  if (state.cancelRequested) return { do: 'cancel' }
+  if (state.deadline !== null && state.deadline <= now) return { do: 'expire' }
+  if (state.status === 'parked' && state.epoch === epoch) return { do: 'nothing' }
+  if (state.status !== 'running' || state.epoch !== epoch) return { do: 'start' }
   const step = state.steps.at(-1)
   if (!step) return { do: 'start' }
   if (!step.reply) return { do: 'ask', step }
@@ -35,10 +46,11 @@ export function nextAction(state: TurnState, epoch: number): NextAction {
   return calls.length > 0 ? { do: 'call', step, calls } : { do: 'nothing' }
 }
 
+/** Statuses of a turn that has ended. */
+export const OVER = ['completed', 'failed', 'cancelled', 'dead_lettered'] as const
+
 export function isOver(state: TurnState): boolean {
-  return (
-    state.status === 'completed' || state.status === 'failed' || state.status === 'dead_lettered'
-  )
+  return (OVER as readonly string[]).includes(state.status)
 }
 
 export type QueuedPayload = Extract<TurnEvent, { type: 'TurnQueued' }>['payload']
@@ -71,6 +83,13 @@ export function startTurn(
   const asked: TurnEvent[] =
     first && state.steps.length === 0 ? [{ type: 'ModelRequested', payload: first }] : []
   if (state.status === 'running' && state.epoch === claim.epoch) return asked
+  if (state.status === 'parked') {
+    const { workerId: worker_id, epoch } = claim
+    return [
+      { type: 'TurnResumed', payload: { worker_id, epoch, from_step: state.steps.length } },
+      ...asked,
+    ]
+  }
   if (state.attemptsWithoutProgress >= ATTEMPTS_WITHOUT_PROGRESS_MAX) {
     const { attempts, usage } = state
     const last_error = `started ${attempts} times without finishing another step`
@@ -96,6 +115,7 @@ export function recordReply(
   const tool_calls = uniqueIds(state, payload.step, payload.response.tool_calls)
   const response: ModelReply = { ...payload.response, tool_calls }
   const responded: TurnEvent = { type: 'ModelResponded', payload: { ...payload, response } }
+  if (state.cancelRequested) return [responded, ...cancelTurn(state, payload.usage)]
   if (tool_calls.length === 0) {
     return [responded, completed('end_turn', addUsage(state.usage, payload.usage))]
   }
@@ -110,15 +130,24 @@ export function recordReply(
   ]
 }
 
-/** Records that the model failed and when it is asked again. */
+/**
+ * Records that the model failed and when it is asked again.
+ *
+ * @param parks the turn waits so long without its worker: others get the place.
+ */
 export function scheduleRetry(
   state: TurnState,
   payload: Extract<TurnEvent, { type: 'ModelRetryScheduled' }>['payload'],
+  parks = false,
 ): TurnEvent[] {
   const step = state.steps.at(-1)
   if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
   if (payload.attempt !== step.retries + 1) return []
-  return [{ type: 'ModelRetryScheduled', payload }]
+  const scheduled: TurnEvent = { type: 'ModelRetryScheduled', payload }
+  if (!parks || state.cancelRequested) return [scheduled]
+  const { deadline } = state
+  const until = deadline !== null && deadline < payload.not_before ? deadline : payload.not_before
+  return [scheduled, { type: 'TurnParked', payload: { reason: 'model_retry', until } }]
 }
 
 /**
@@ -138,6 +167,7 @@ export function recordReturn(
   if (isOver(state) || !step || step.step !== value.step || !call || call.returned) return []
   const event: TurnEvent = { type: 'ToolReturned', payload: value }
   const calls = step.calls.map((c) => (c.index === value.index ? { ...c, returned: value } : c))
+  if (state.cancelRequested) return [event, ...cancelTurn(state)]
   if (calls.some((c) => !c.returned)) return [event]
   const ends = calls.some((c) => terminal.has(c.name) && c.returned?.status === 'success')
   if (ends) return [event, completed('tool_rule', state.usage)]
@@ -161,6 +191,54 @@ export function failTurn(
 ): TurnEvent[] {
   if (isOver(state)) return []
   return [{ type: 'TurnFailed', payload: { ...failure, usage: state.usage } }]
+}
+
+/**
+ * Asks a turn to end. One that no worker can be at ends at once; a running one at its next commit, and
+ * what it has done stays. Asking again changes nothing.
+ */
+export function requestCancel(
+  state: TurnState,
+  payload: Extract<TurnEvent, { type: 'TurnCancelRequested' }>['payload'],
+): TurnEvent[] {
+  if (isOver(state) || state.status === 'none' || state.cancelRequested) return []
+  const asked: TurnEvent = { type: 'TurnCancelRequested', payload }
+  if (state.status === 'running') return [asked]
+  return [asked, ...cancelTurn({ ...state, cancelRequested: payload.by })]
+}
+
+/** @param usage of the step that ends with it. */
+export function cancelTurn(state: TurnState, usage: Usage = NO_USAGE): TurnEvent[] {
+  const { cancelRequested: by, steps } = state
+  if (isOver(state) || !by) return []
+  const payload = { by, at_step: steps.length, usage: addUsage(state.usage, usage) }
+  return [{ type: 'TurnCancelled', payload }]
+}
+
+/** Puts a failed turn back: it goes on from its last recorded step, and repeats none. */
+export function requeueTurn(state: TurnState, by: Actor): Decided<TurnEvent[]> {
+  if (state.status === 'failed' || state.status === 'dead_lettered') {
+    return accept([{ type: 'TurnRequeued', payload: { by } }])
+  }
+  const detail = `Run ${state.id} is ${state.status}: only one that failed can be tried again`
+  return reject(rejection('run_not_failed', detail, { run_id: state.id, status: state.status }))
+}
+
+/**
+ * Ends a turn whose deadline has passed.
+ *
+ * @param claimed whether the caller has claimed the agent: a running turn is its worker's to end.
+ */
+export function expireTurn(state: TurnState, now: string, claimed: boolean): TurnEvent[] {
+  const { deadline, status } = state
+  if (deadline === null || now < deadline || (status === 'running' && !claimed)) return []
+  return failTurn(state, {
+    class: 'Deadline',
+    retriable: false,
+    detail: `The turn was not over by its deadline, ${deadline}`,
+    stop_reason: 'error',
+    facts: { deadline },
+  })
 }
 
 function completed(stop_reason: StopReason, usage: Usage): TurnEvent {

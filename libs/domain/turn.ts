@@ -1,13 +1,16 @@
+import type { Actor } from './actor.js'
 import type { Foldable } from './event.js'
 import type {
   HistoryWindow,
   InputMessage,
   MemoryDelta,
   ModelReply,
+  ParkReason,
   Seen,
   StopReason,
   ToolCall,
   ToolReturn,
+  TurnBudget,
   TurnEvent,
   TurnOptions,
   TurnSource,
@@ -37,7 +40,15 @@ export interface StepState {
   readonly calls: readonly CallState[]
 }
 
-export type TurnStatus = 'none' | 'queued' | 'running' | 'completed' | 'failed' | 'dead_lettered'
+export type TurnStatus =
+  | 'none'
+  | 'queued'
+  | 'running'
+  | 'parked'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'dead_lettered'
 
 /** The fold of a turn's stream: its journal. */
 export interface TurnState {
@@ -49,6 +60,12 @@ export interface TurnState {
   readonly options: TurnOptions
   readonly requestHash: string | null
   readonly source: TurnSource
+  readonly budget: TurnBudget
+  readonly deadline: string | null
+  /** While it waits without a worker: for what, and until when. */
+  readonly parked: { readonly reason: ParkReason; readonly until: string } | null
+  /** Who wants it to end; it ends at its next commit. */
+  readonly cancelRequested: Actor | null
   readonly epoch: number
   readonly attempts: number
   /** `TurnStarted` without a new step since: three of them and the turn is dead-lettered. */
@@ -99,6 +116,10 @@ export function initialTurn(id: string): TurnState {
     options: DEFAULT_OPTIONS,
     requestHash: null,
     source: 'rest',
+    budget: { max_steps: DEFAULT_OPTIONS.max_steps },
+    deadline: null,
+    parked: null,
+    cancelRequested: null,
     epoch: 0,
     attempts: 0,
     attemptsWithoutProgress: 0,
@@ -118,17 +139,11 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
   const state = { ...before, version: event.version }
   switch (event.type) {
     case 'TurnQueued': {
-      const { agent_id: agentId, input, options, request_hash: requestHash, source } = event.payload
-      return {
-        ...state,
-        status: 'queued',
-        agentId,
-        input,
-        options,
-        requestHash,
-        source,
-        queuedAt: event.recordedAt,
-      }
+      const { agent_id: agentId, request_hash: requestHash, ...asked } = event.payload
+      const { input, options, source, budget, deadline } = asked
+      const queuedAt = event.recordedAt
+      const known = { agentId, input, options, source, budget, deadline, requestHash, queuedAt }
+      return { ...state, status: 'queued', ...known }
     }
     case 'TurnStarted':
       return {
@@ -138,6 +153,22 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
         attempts: event.payload.attempt,
         attemptsWithoutProgress: before.attemptsWithoutProgress + 1,
         startedAt: before.startedAt ?? event.recordedAt,
+      }
+    case 'TurnParked':
+      return { ...state, status: 'parked', parked: event.payload }
+    case 'TurnResumed':
+      return { ...state, status: 'running', parked: null, epoch: event.payload.epoch }
+    case 'TurnCancelRequested':
+      return { ...state, cancelRequested: event.payload.by }
+    case 'TurnRequeued':
+      return {
+        ...progressed(state),
+        status: 'queued',
+        parked: null,
+        cancelRequested: null,
+        stopReason: null,
+        failure: null,
+        doneAt: null,
       }
     case 'ModelRequested':
       return { ...state, steps: [...before.steps, requested(event)] }
@@ -183,6 +214,8 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
       const failure = { class: failureClass, detail, facts }
       return { ...state, status: 'failed', stopReason, failure, doneAt: event.recordedAt }
     }
+    case 'TurnCancelled':
+      return { ...state, status: 'cancelled', stopReason: 'cancelled', doneAt: event.recordedAt }
     case 'TurnDeadLettered': {
       const failure = { class: 'Poison', detail: event.payload.last_error, facts: {} }
       return {

@@ -76,8 +76,9 @@ export class Flight {
       this.options.side.add(decided.filter(isLost), lost)
       await this.#writeAgain(decided.filter((pending) => !isLost(pending)))
     } else if (answer.fenced.length > 0) {
-      const fenced = new Set(answer.fenced.map((n) => plan.fences[n - 1]?.unit))
-      for (const pending of fenced) pending?.resolve({ status: 'fenced' })
+      const failed = answer.fenced.flatMap((n) => plan.fences[n - 1] ?? [])
+      const fenced = new Set(failed.map(({ unit }) => unit))
+      for (const { unit, otherwise } of failed) unit.resolve(otherwise)
       await this.#writeAgain(decided.filter((pending) => !fenced.has(pending)))
     } else await this.#split(decided, new Error('a mailbox is missing'))
     return false

@@ -19,6 +19,8 @@ import type { Project, RowChange, States, StreamEvent, Wanted } from './unit.js'
 /** The version of the payloads' shapes that is written. */
 const SCHEMA = 1
 const REJECTION_KEPT_DAYS = 30
+/** Behind the id of a unit that was accepted, for what was refused within it. */
+export const REFUSED_PART = '/refused'
 const NO_FINGERPRINT = Buffer.alloc(0)
 
 /**
@@ -56,15 +58,43 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
     })
     rows.push(row)
   }
+  fence(plan, pending)
   for (const row of rows) addEvent(plan, row)
   for (const change of changes) addRow(plan, change)
   for (const [id, before] of found) touch(plan, before, left.get(id) ?? before)
-  if (unit.fence) plan.fences.push({ ...unit.fence, unit: pending })
   const { result } = decision
   const events = rows.map((row) => row.event)
   plan.verdicts.set(pending, { status: 'ok', result, replayed: false, events })
   if (unit.command) accept(plan, pending, unit.command.fingerprint, result)
+  if (decision.refused && isStored(decision.refused.rejection)) {
+    const { streamId, rejection } = decision.refused
+    const judgedAt = rejection.atVersion ?? found.get(streamId)?.version ?? 0
+    plan.results.push(refusedPart(pending, streamId, rejection, judgedAt, plan.now))
+  }
   return null
+}
+
+/** The claim that must hold when the group is written. */
+function fenceClaim(plan: Plan, pending: PendingUnit): void {
+  const { fence } = pending.unit
+  if (!fence) return
+  const otherwise = { status: 'fenced' } as const
+  plan.fences.push({ ...fence, pendingMax: null, unit: pending, otherwise })
+}
+
+/** What the mailboxes must be like when the group is written. */
+function fence(plan: Plan, pending: PendingUnit): void {
+  const { room } = pending.unit
+  const unit = pending
+  fenceClaim(plan, pending)
+  const box = plan.mailboxes.get(room?.agentId ?? '')
+  if (room && !box?.open) {
+    const { agentId, rejection } = room
+    const otherwise = { status: 'rejected', rejection, replayed: false } as const
+    // What the units before it queue is not in the table yet.
+    const pendingMax = room.pendingMax - (box?.pending ?? 0)
+    plan.fences.push({ agentId, epoch: null, pendingMax, unit, otherwise })
+  }
 }
 
 function stateIn(plan: Plan, pending: PendingUnit, id: string): FoldedStream {
@@ -100,7 +130,7 @@ function refuse(
   found: ReadonlyMap<string, FoldedStream>,
 ): void {
   plan.verdicts.set(pending, { status: 'rejected', rejection, replayed: false })
-  if (pending.unit.fence) plan.fences.push({ ...pending.unit.fence, unit: pending })
+  fenceClaim(plan, pending)
   if (!isStored(rejection)) return
   for (const stream of found.values()) touch(plan, stream, stream)
   const judgedAt = rejection.atVersion ?? found.get(pending.streams[0] as string)?.version ?? 0
@@ -161,15 +191,28 @@ function rejected(
   now: string,
 ): ResultRow {
   const { command } = pending.unit
-  const kept = new Date(Date.parse(now) + REJECTION_KEPT_DAYS * 86_400_000).toISOString()
+  const row = refusedPart(pending, pending.streams[0] as string, rejection, judgedAt, now)
+  const { commandId } = pending
+  if (!command) return { ...row, commandId }
+  return { ...row, commandId, fingerprint: command.fingerprint, keptUntil: null }
+}
+
+/** A refusal within a unit that was accepted. It is nobody's answer: it is kept to be listed. */
+function refusedPart(
+  pending: PendingUnit,
+  streamId: string,
+  rejection: Rejection,
+  judgedAt: number,
+  now: string,
+): ResultRow {
   return {
-    commandId: pending.commandId,
-    streamId: pending.streams[0] as string,
-    fingerprint: command?.fingerprint ?? NO_FINGERPRINT,
+    commandId: `${pending.commandId}${REFUSED_PART}`,
+    streamId,
+    fingerprint: NO_FINGERPRINT,
     verdict: 'rejected',
     version: judgedAt,
     facts: JSON.stringify({ ...rejection, actor: pending.unit.actor }),
-    keptUntil: command ? null : kept,
+    keptUntil: new Date(Date.parse(now) + REJECTION_KEPT_DAYS * 86_400_000).toISOString(),
   }
 }
 

@@ -68,6 +68,26 @@ export interface EventRow {
   readonly link: Omit<Link, 'salt'> & { readonly salt: Buffer | null }
 }
 
+export interface MailboxChange {
+  /** The row is to be made. */
+  open: boolean
+  /** Turns that get their `seq`. */
+  queued: number
+  /** By how many more, or fewer, turns have not ended. */
+  pending: number
+  /** Nobody may claim it before this time; `-infinity`: from now on anybody may. */
+  notBefore: string | null
+}
+
+/** What a mailbox must be like for a unit to be written, and what its caller hears otherwise. */
+export interface MailboxFence {
+  readonly agentId: string
+  readonly epoch: number | null
+  readonly pendingMax: number | null
+  readonly unit: PendingUnit
+  readonly otherwise: Verdict<never>
+}
+
 /** Everything one statement writes, decided on `heads`. */
 export interface Plan {
   readonly tenantId: string
@@ -80,15 +100,11 @@ export interface Plan {
   readonly events: EventRow[]
   readonly results: ResultRow[]
   readonly rows: Map<string, RowChange>
-  /** Mailboxes by agent: turns queued and ended, and whether the row is to be made. */
-  readonly mailboxes: Map<string, { open: boolean; queued: number; ended: number }>
+  /** What changes in mailboxes, by agent. */
+  readonly mailboxes: Map<string, MailboxChange>
   /** Runs queued by this group, in order: their `seq` is handed out by the statement. */
   readonly queued: string[]
-  readonly fences: {
-    readonly agentId: string
-    readonly epoch: number
-    readonly unit: PendingUnit
-  }[]
+  readonly fences: MailboxFence[]
   readonly verdicts: Map<PendingUnit, Verdict<unknown>>
   /** Of payloads and results. */
   bytes: number
@@ -127,9 +143,9 @@ export function addEvent(plan: Plan, row: EventRow): void {
 /** Rows are folded: each occurs once, in its final state. */
 export function addRow(plan: Plan, change: RowChange): void {
   if ('mailbox' in change) {
-    const box = plan.mailboxes.get(change.agentId) ?? { open: false, queued: 0, ended: 0 }
-    if (change.mailbox === 'open') box.open = true
-    else box[change.mailbox] += 1
+    const untouched = { open: false, queued: 0, pending: 0, notBefore: null }
+    const box = plan.mailboxes.get(change.agentId) ?? untouched
+    changeMailbox(box, change)
     if (change.mailbox === 'queued') plan.queued.push(change.runId)
     plan.mailboxes.set(change.agentId, box)
     return
@@ -137,6 +153,32 @@ export function addRow(plan: Plan, change: RowChange): void {
   const row = ('put' in change ? change.put : change.remove) as unknown as Record<string, unknown>
   const key = KEYS[change.table].map((column) => row[column]).join('/')
   plan.rows.set(`${change.table}/${key}`, change)
+}
+
+/** Before the year 1: every time is later. */
+const ANY_TIME = '-infinity'
+
+function changeMailbox(box: MailboxChange, change: Extract<RowChange, { mailbox: string }>): void {
+  switch (change.mailbox) {
+    case 'open':
+      box.open = true
+      return
+    case 'queued':
+      box.queued += 1
+      box.pending += 1
+      return
+    case 'requeued':
+      box.pending += 1
+      return
+    case 'ended':
+      box.pending -= 1
+      return
+    case 'parked':
+      box.notBefore = change.until
+      return
+    case 'freed':
+      box.notBefore = ANY_TIME
+  }
 }
 
 export function isFull(plan: Plan): boolean {

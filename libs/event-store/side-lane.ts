@@ -196,11 +196,11 @@ export class SideLane {
       if (answer.fenced.length === 0) {
         throw new Error(`a locked head was lost: ${answer.lost.join(', ')}`)
       }
-      const fenced = new Set(answer.fenced.map((n) => plan.fences[n - 1]?.unit))
-      for (const pending of fenced) {
-        if (pending) transaction.early.set(pending, { status: 'fenced' })
+      for (const n of answer.fenced) {
+        const fence = plan.fences[n - 1]
+        if (fence) transaction.early.set(fence.unit, fence.otherwise)
       }
-      open = open.filter((pending) => !fenced.has(pending))
+      open = open.filter((pending) => !transaction.early.has(pending))
     }
   }
 

@@ -29,6 +29,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'hidden',
     'project_id',
     'deleted',
+    'reset_through',
     'created_at',
     'created_by',
   ],
@@ -45,6 +46,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'failure',
     'usage',
     'simulated',
+    'deadline',
     'queued_at',
     'started_at',
     'done_at',
@@ -85,26 +87,31 @@ export function mailboxes(b: Builder, plan: Plan, tenant: string): void {
     [
       b.column('text', boxes, ([id]) => id),
       b.column('int', boxes, ([, x]) => x.queued),
-      b.column('int', boxes, ([, x]) => x.ended),
+      b.column('int', boxes, ([, x]) => x.pending),
     ].join(', ')
   if (opened.length > 0) {
     b.part(
       'open',
       `opened as (
   insert into mailboxes (tenant_id, agent_id, next_seq, pending)
-  select ${tenant}, q.agent_id, 1 + q.queued, q.queued - q.ended
-    from ok, unnest(${columns(opened)}) q(agent_id, queued, ended)
+  select ${tenant}, q.agent_id, 1 + q.queued, q.pending
+    from ok, unnest(${columns(opened)}) q(agent_id, queued, pending)
    order by q.agent_id
   returning agent_id, 1::bigint as first_seq)`,
     )
   }
   if (moved.length > 0) {
+    const parks = moved.some(([, box]) => box.notBefore !== null)
+    const times = parks ? `, ${b.column('text', moved, ([, box]) => box.notBefore)}` : ''
     b.part(
-      'take',
+      parks ? 'take and park' : 'take',
       `take as (
-  update mailboxes m set next_seq = m.next_seq + q.queued, pending = m.pending + q.queued - q.ended,
-         ready_at = case when q.queued > 0 and m.pending = 0 then clock_timestamp() else m.ready_at end
-    from (select ${tenant} as tenant_id, q.* from ok, unnest(${columns(moved)}) q(agent_id, queued, ended) offset 0) q
+  update mailboxes m set next_seq = m.next_seq + q.queued, pending = m.pending + q.pending,
+         ready_at = case when q.pending > 0 and m.pending = 0 then clock_timestamp() else m.ready_at end${
+           parks ? ',\n         not_before = coalesce(q.not_before::timestamptz, m.not_before)' : ''
+         }
+    from (select ${tenant} as tenant_id, q.* from ok, unnest(${columns(moved)}${times})
+            q(agent_id, queued, pending${parks ? ', not_before' : ''}) offset 0) q
    where m.tenant_id = q.tenant_id and m.agent_id = q.agent_id
   returning m.agent_id, m.next_seq - q.queued as first_seq)`,
     )
@@ -155,7 +162,7 @@ function upsert(b: Builder, table: keyof Projected, all: readonly object[]): voi
 
 function queueTurns(b: Builder, all: readonly object[], tenant: string): void {
   const columns = ['run_id', ...COLUMNS.turns]
-  const from = ['open', 'take']
+  const from = ['open', 'take', 'take and park']
     .filter((part) => b.parts.includes(part))
     .map((part) => `select agent_id, first_seq from ${part === 'open' ? 'opened' : 'take'}`)
   b.part(

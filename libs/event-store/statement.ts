@@ -3,7 +3,7 @@ import type { BlockState } from '#domain/block-state.js'
 import { streamKind } from '#domain/event.js'
 import type { ElementType } from './binary-array.js'
 import { type EventContext, EventContexts } from './event-contexts.js'
-import type { Head, Plan } from './plan.js'
+import type { Head, MailboxFence, Plan } from './plan.js'
 import { StatementBuilder as Builder } from './statement-builder.js'
 import { mailboxes, rows } from './statement-rows.js'
 
@@ -19,7 +19,7 @@ export interface Answer {
   readonly ok: boolean
   /** Streams whose head had moved or was locked elsewhere. */
   readonly lost: readonly string[]
-  /** Places (1-based) in the plan's fences whose epoch no longer holds. */
+  /** Places (1-based) in the plan's fences that do not hold. */
   readonly fenced: readonly number[]
 }
 
@@ -133,34 +133,34 @@ function open(b: Builder, tenant: string, fresh: readonly Head[]): void {
   )
 }
 
+type Boxed = Pick<MailboxFence, 'agentId' | 'epoch' | 'pendingMax'>
+
 /** Fences first, so that a place in the answer names a fence; then mailboxes about to change. */
-function boxedAgents(plan: Plan): { agentId: string; epoch: number | null }[] {
+function boxedAgents(plan: Plan): Boxed[] {
   const changed = [...plan.mailboxes]
     .filter(([, box]) => !box.open)
-    .map(([agentId]) => ({ agentId, epoch: null }))
-  return [...plan.fences.map(({ agentId, epoch }) => ({ agentId, epoch })), ...changed]
+    .map(([agentId]) => ({ agentId, epoch: null, pendingMax: null }))
+  return [...plan.fences, ...changed]
 }
 
 /** `no key update`, not `share`: the same statement may change the row, and two sharers would deadlock. */
-function box(
-  b: Builder,
-  plan: Plan,
-  tenant: string,
-  boxes: { agentId: string; epoch: number | null }[],
-): void {
+function box(b: Builder, plan: Plan, tenant: string, boxes: readonly Boxed[]): void {
   const agents = b.column('text', boxes, (x) => x.agentId)
+  const epochs = b.column('bigint', boxes, (x) => x.epoch)
+  const rooms = b.column('int', boxes, (x) => x.pendingMax)
   b.ctes.push(`boxes as (select cardinality(${agents}) as count)`)
   b.ctes.push(`fences as (select ${b.value(plan.fences.length, 'int')} as count)`)
   b.part(
     'box',
     `box as (
   select b.n from (
-    select * from unnest(${agents}, ${b.column('bigint', boxes, (x) => x.epoch)}) with ordinality b(agent_id, epoch, n)
+    select * from unnest(${agents}, ${epochs}, ${rooms}) with ordinality b(agent_id, epoch, room, n)
      where (select ok from all_locked)
      order by agent_id) b
    cross join lateral (
      select from mailboxes m
-      where m.tenant_id = ${tenant} and m.agent_id = b.agent_id and m.epoch = coalesce(b.epoch, m.epoch)
+      where m.tenant_id = ${tenant} and m.agent_id = b.agent_id
+        and m.epoch = coalesce(b.epoch, m.epoch) and m.pending <= coalesce(b.room, m.pending)
         for no key update) m)`,
   )
 }

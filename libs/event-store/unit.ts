@@ -23,7 +23,12 @@ export interface States {
 export type Decision<T> =
   | Wanted
   | { readonly rejection: Rejection }
-  | { readonly appends: readonly Append[]; readonly result: T }
+  | {
+      readonly appends: readonly Append[]
+      readonly result: T
+      /** What it asked of another stream, and was refused: listed there. */
+      readonly refused?: { readonly streamId: string; readonly rejection: Rejection }
+    }
 
 export type Wanted =
   | { readonly needs: readonly string[] }
@@ -38,6 +43,12 @@ export interface Unit<T> {
   readonly correlation?: Correlation | null
   /** Every write of a turn: nothing is written once somebody else has claimed the agent. */
   readonly fence?: { readonly agentId: string; readonly epoch: number }
+  /** A turn to be queued: it is refused once so many wait in the agent's mailbox. */
+  readonly room?: {
+    readonly agentId: string
+    readonly pendingMax: number
+    readonly rejection: Rejection
+  }
   /** A caller's id, with a fingerprint of what it asked: applied once, for ever. Otherwise one is minted. */
   readonly command?: { readonly id: string; readonly fingerprint: Buffer }
   /**
@@ -74,7 +85,8 @@ export type RowChange =
         readonly remove: Partial<Projected[T]> & { tenant_id: string }
       }
     }[keyof Projected]
-  | { readonly mailbox: 'open' | 'ended'; readonly agentId: string }
+  | { readonly mailbox: 'open' | 'ended' | 'requeued' | 'freed'; readonly agentId: string }
+  | { readonly mailbox: 'parked'; readonly agentId: string; readonly until: string }
   | { readonly mailbox: 'queued'; readonly agentId: string; readonly runId: string }
 
 /**

@@ -94,6 +94,8 @@ export interface AgentRow {
   hidden: boolean | null
   project_id: string | null
   deleted: boolean
+  /** The newest of its runs that its context no longer holds. */
+  reset_through: string | null
   created_at: string
   created_by: Actor
 }
@@ -123,6 +125,7 @@ export interface TurnRow {
   failure: { class: string; detail: string; facts: object } | null
   usage: Usage
   simulated: boolean
+  deadline: string | null
   queued_at: string
   started_at: string | null
   done_at: string | null
@@ -259,7 +262,7 @@ export interface Tables {
   attachments: Stored<AttachmentRow, 'attached_at', never>
   turns: Stored<
     TurnRow,
-    'queued_at' | 'started_at' | 'done_at',
+    'deadline' | 'queued_at' | 'started_at' | 'done_at',
     'options' | 'failure' | 'usage'
   > & { seq: BigInt64 }
   steps: Stored<StepRow, 'created_at' | 'done_at', 'usage' | 'error'>
@@ -268,6 +271,8 @@ export interface Tables {
   quarantined_streams: QuarantinedStreamsTable
   mailboxes: MailboxesTable
   workers: WorkersTable
+  run_callbacks: Record<'tenant_id' | 'run_id', string> &
+    Record<'error', string | null> & { sent_at: Date | null; status_code: number | null }
   tools: ToolsTable
 }
 

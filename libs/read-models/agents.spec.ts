@@ -94,9 +94,9 @@ describe('an agent that ran', () => {
     const reads = { db: turns.db, pool: turns.pool }
     const id = await turns.createAgent('speaker')
     const quiet = await turns.createAgent('quiet')
-    for (let i = 0; i < 60; i++) await turns.queue(id, `message ${i}`)
+    for (let i = 0; i < 48; i++) await turns.queue(id, `message ${i}`)
     await turns.run(id, 'last', [{ reply: { content: 'answer' } }])
-    for (let i = 60; i < 110; i++) await turns.queue(id, `message ${i}`)
+    for (let i = 48; i < 98; i++) await turns.queue(id, `message ${i}`)
     const page = { limit: 1000, order: 'asc', before: null, after: null } as const
     const all = rowsOf(await messagesOfAgent(turns.db, tenantId, id, page)).map((m) => m.message_id)
     const named = await messageIdsOfAgents(reads, tenantId, [id, quiet])

@@ -44,6 +44,7 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
       ]
     case 'ToolAttached':
     case 'ToolDetached':
+    case 'MessagesReset':
     case 'AgentDeleted':
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
     case 'BlockAttached':
@@ -66,6 +67,7 @@ type TurnStreamEvent = Exclude<
       | `Text${string}`
       | 'EditReverted'
       | 'RightChanged'
+      | 'MessagesReset'
   }
 >
 
@@ -76,7 +78,13 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
     case 'TurnQueued':
       return [turn, { mailbox: 'queued', agentId, runId: after.id }, ...inputMessages(event)]
     case 'TurnStarted':
+    case 'TurnResumed':
+    case 'TurnCancelRequested':
       return [turn]
+    case 'TurnParked':
+      return [turn, { mailbox: 'parked', agentId, until: event.payload.until }]
+    case 'TurnRequeued':
+      return [turn, { mailbox: 'requeued', agentId }]
     case 'ModelRetryScheduled':
       return []
     case 'ModelRequested':
@@ -88,7 +96,10 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
       return [turn, ...stepRows(event, after), returnMessage(event, after)]
     case 'TurnCompleted':
     case 'TurnFailed':
-    case 'TurnDeadLettered':
-      return [turn, ...stepRows(event, after), { mailbox: 'ended', agentId }]
+    case 'TurnCancelled':
+    case 'TurnDeadLettered': {
+      const freed: RowChange[] = after.parked ? [{ mailbox: 'freed', agentId }] : []
+      return [turn, ...stepRows(event, after), { mailbox: 'ended', agentId }, ...freed]
+    }
   }
 }

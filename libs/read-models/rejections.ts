@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Actor } from '#domain/actor.js'
 import type { Rejection } from '#domain/errors.js'
+import { REFUSED_PART } from '#event-store/group.js'
 import type { Queryable } from '#event-store/stream-reader.js'
 import { blockExists } from './block-at.js'
 
@@ -94,7 +95,8 @@ function refused({ version, facts: stored, recorded_at }: Row, commandId: string
   return { command_id: commandId, ...judged, at: recorded_at.toISOString() }
 }
 
-function shownId(key: Buffer, id: string): string {
+function shownId(key: Buffer, stored: string): string {
+  const id = stored.endsWith(REFUSED_PART) ? stored.slice(0, -REFUSED_PART.length) : stored
   if (OPEN_ID.test(id)) return id
   return `key-${createHmac('sha256', key).update(`command ${id}`).digest('hex').slice(0, SHOWN_HEX)}`
 }

@@ -17,6 +17,7 @@ export function turnRow(tenantId: string, state: TurnState): TurnRow {
     failure: state.failure,
     usage: state.usage,
     simulated: state.simulated,
+    deadline: state.deadline,
     queued_at: state.queuedAt,
     started_at: state.startedAt,
     done_at: state.doneAt,

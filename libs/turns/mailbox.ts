@@ -56,7 +56,8 @@ export async function claimMailbox(
 }
 
 /**
- * Gives the mailbox back; nothing happens if somebody else has claimed it. Answers what still waits.
+ * Gives the mailbox back; nothing happens if somebody else has claimed it. Answers how many turns can be
+ * gone on with at once: none while its oldest is parked.
  *
  * @param pauseMs nobody may claim it for so long: something is wrong there.
  */
@@ -65,9 +66,10 @@ export async function releaseMailbox(db: Queryable, claim: Claim, pauseMs = 0): 
     name: 'release-mailbox',
     text: `update mailboxes set owner = null, ready_at = clock_timestamp(),
                   not_before = case when $4 > 0
-                    then clock_timestamp() + make_interval(secs => $4::float8 / 1000) end
+                    then clock_timestamp() + make_interval(secs => $4::float8 / 1000) else not_before end
             where tenant_id = $1 and agent_id = $2 and epoch = $3
-        returning pending`,
+        returning case when coalesce(not_before, '-infinity') <= clock_timestamp() then pending else 0 end
+                  as pending`,
     values: [claim.tenantId, claim.agentId, claim.epoch, pauseMs],
   })
   return rows[0]?.pending ?? 0
@@ -87,7 +89,7 @@ export async function nextTurn(
   const { rows } = await db.query<{ run_id: string; seq: string }>({
     name: 'next-turn',
     text: `select run_id, seq from turns
-            where tenant_id = $1 and agent_id = $2 and status in ('queued', 'running')
+            where tenant_id = $1 and agent_id = $2 and status in ('queued', 'running', 'parked')
             order by seq limit 1`,
     values: [tenantId, agentId],
   })

@@ -8,8 +8,14 @@ import { foldStream, foldStreams, type Queryable } from '#event-store/stream-rea
 import type { Database } from '#postgres/database.js'
 import { pastMessages } from '#read-models/conversation.js'
 import { toolsByIds } from '#read-models/tools.js'
-import { type CompiledPrompt, fitHistory, fixedTokens, modelMessages } from './context.js'
-import type { ModelRequest, ModelTool } from './ports.js'
+import {
+  type CompiledPrompt,
+  estimateTokens,
+  fitHistory,
+  fixedTokens,
+  modelMessages,
+} from './context.js'
+import type { ModelMessage, ModelRequest, ModelTool } from './ports.js'
 import { compilePrompt } from './prompt.js'
 
 /** Share of the window kept for the answer and for what the turn itself adds. */
@@ -22,6 +28,8 @@ export interface TurnContext {
   readonly agent: AgentState
   readonly seen: Seen
   readonly history: HistoryWindow
+  /** What all calls of the turn together may use; null: no bound. */
+  readonly tokensMax: number | null
 }
 
 /** The agent's system text and memory alone do not fit its window. */
@@ -74,7 +82,7 @@ export async function compileContext(
     input: turn.input,
     tools: tools.map(toModelTool),
   }
-  const past = await pastMessages(db, tenantId, turn.agentId, seq)
+  const past = await pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough)
   const fitted = first
     ? {
         history: since(past.messages, first.history.from_message_id),
@@ -87,6 +95,7 @@ export async function compileContext(
     agent,
     seen: Object.fromEntries(blocks.map((block) => [block.id, block.version])),
     history: { omitted: fitted.omitted, from_message_id: fitted.history[0]?.message_id ?? null },
+    tokensMax: turn.budget.max_tokens ?? null,
   }
 }
 
@@ -143,7 +152,10 @@ function toModelTool(row: {
   }
 }
 
-/** The request of a step: the compiled prompt, the finished steps before it, and what others changed since. */
+/**
+ * The request of a step: the compiled prompt, the finished steps before it, and what others changed since.
+ * A budget bounds its answer to what is left when the prompt is paid for; at 0 it must not be sent.
+ */
 export function modelRequest(
   context: TurnContext,
   steps: readonly StepState[],
@@ -154,18 +166,27 @@ export function modelRequest(
     temperature?: unknown
     parallel_tool_calls?: unknown
   }
+  const messages = modelMessages(context.prompt, steps, delta)
+  const { max_output_tokens: asked } = settings
+  const bounds = [
+    ...(typeof asked === 'number' ? [asked] : []),
+    ...(context.tokensMax === null ? [] : [left(context.tokensMax, steps, messages)]),
+  ]
   return {
     model: context.model,
-    messages: modelMessages(context.prompt, steps, delta),
+    messages,
     tools: context.prompt.tools,
-    ...(typeof settings.max_output_tokens === 'number'
-      ? { maxOutputTokens: settings.max_output_tokens }
-      : {}),
+    ...(bounds.length > 0 ? { maxOutputTokens: Math.min(...bounds) } : {}),
     ...(typeof settings.temperature === 'number' ? { temperature: settings.temperature } : {}),
     ...(typeof settings.parallel_tool_calls === 'boolean'
       ? { parallelToolCalls: settings.parallel_tool_calls }
       : {}),
   }
+}
+
+function left(max: number, steps: readonly StepState[], messages: readonly ModelMessage[]): number {
+  const used = steps.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0)
+  return Math.max(0, max - used - estimateTokens(JSON.stringify(messages)))
 }
 
 /** What is recorded before a call: which versions the model is about to be shown, and keyed hashes of all of it. */

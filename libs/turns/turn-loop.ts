@@ -1,20 +1,14 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Actor } from '#domain/actor.js'
-import type { AgentState } from '#domain/agent.js'
-import type { BlockState } from '#domain/block-state.js'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
-import { foldStream } from '#event-store/stream-reader.js'
-import { derivedId } from '#read-models/derived-id.js'
-import { PARALLEL_TOOLS, terminalTools } from './builtin-tools.js'
+import { PARALLEL_TOOLS } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
-import { memoryDelta, toldVersions } from './memory-delta.js'
-import { movedBlocks } from './moved-blocks.js'
+import { afterFailure, replyPayload } from './model-outcome.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
-import { PAUSE_MS_MAX, PAUSE_MS_MIN, pauseBeforeRetry } from './retry.js'
-import { prepareCall } from './tool-call.js'
+import { PAUSE_MS_MAX } from './retry.js'
+import type { StreamedTurns } from './streamed-turns.js'
+import { toolStep } from './tool-step.js'
 import {
   type ContextSources,
   compileContext,
@@ -25,24 +19,39 @@ import {
 } from './turn-context.js'
 import { Fenced, type JournalOptions, NotCommitted, Stopped, TurnJournal } from './turn-journal.js'
 
-/** How a run of the loop ended: the turn is over, somebody else has the agent, or this worker stops. */
-export type LoopEnd = 'over' | 'fenced' | 'stopped'
+/** How a run of the loop ended: the turn is over or waits, somebody else has the agent, or this worker stops. */
+export type LoopEnd = 'over' | 'parked' | 'fenced' | 'stopped'
+
+/** The longest a timer can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
   /** Aborted when the worker is to end: the step that is under way is finished, and none is begun. */
   readonly draining?: AbortSignal
+  readonly streamed: StreamedTurns
 }
 
-type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
+type FailureReason =
+  | 'error'
+  | 'llm_api_error'
+  | 'max_tokens_exceeded'
+  | 'context_window_overflow_in_system_prompt'
 
 /**
  * Runs one turn from wherever its journal stands. The next action is a pure function of the journal:
  * what is recorded is never done again, and every commit names the claim's epoch.
  */
 export class TurnLoop {
+  readonly #running = new Map<string, TurnRun>()
+
   constructor(private readonly options: TurnLoopOptions) {}
+
+  /** Breaks off what a turn is waiting for: its journal says that it is to end. */
+  interrupt(runId: string): void {
+    this.#running.get(runId)?.interrupt()
+  }
 
   /** @throws what went wrong, when it was neither the model nor a tool: the turn is to be tried again. */
   async run(
@@ -51,14 +60,21 @@ export class TurnLoop {
     signal: AbortSignal,
   ): Promise<LoopEnd> {
     const journal = new TurnJournal(this.options, claim, turn.runId, signal)
+    const run = new TurnRun(this.options, claim, turn.seq, signal, journal)
+    const stop = (): void => run.interrupt()
+    signal.addEventListener('abort', stop)
+    this.#running.set(turn.runId, run)
     try {
-      await new TurnRun(this.options, claim, turn.seq, signal, journal).toTheEnd()
-      return 'over'
+      await run.toTheEnd()
+      return journal.state.status === 'parked' ? 'parked' : 'over'
     } catch (error) {
       if (error instanceof Fenced) return 'fenced'
       if (error instanceof Stopped || signal.aborted) return 'stopped'
       if (isFaultOfTurn(error)) await this.#countStart(journal)
       throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+      this.#running.delete(turn.runId)
     }
   }
 
@@ -78,7 +94,8 @@ function isFaultOfTurn(error: unknown): boolean {
 
 class TurnRun {
   #context: TurnContext | null = null
-  #pausedMs = PAUSE_MS_MIN
+  /** Aborted when what the turn waits for is no longer wanted. */
+  #waiting = new AbortController()
 
   constructor(
     private readonly options: TurnLoopOptions,
@@ -88,19 +105,49 @@ class TurnRun {
     private readonly journal: TurnJournal,
   ) {}
 
+  interrupt(): void {
+    this.#waiting.abort()
+  }
+
   async toTheEnd(): Promise<void> {
     await this.journal.read()
+    const { deadline } = this.#state
+    const leftMs = deadline === null ? TIMER_MS_MAX : Date.parse(deadline) - Date.now()
+    const expiry = setTimeout(() => this.interrupt(), Math.min(leftMs, TIMER_MS_MAX))
+    try {
+      await this.#steps()
+    } finally {
+      clearTimeout(expiry)
+    }
+  }
+
+  async #steps(): Promise<void> {
     for (;;) {
       if (this.signal.aborted) throw new Stopped()
-      const action = nextAction(this.#state, this.claim.epoch)
+      const action = nextAction(this.#state, this.claim.epoch, new Date().toISOString())
       if (action.do === 'nothing') return
-      if (this.options.draining?.aborted && action.do !== 'call') throw new Stopped()
+      const begins = action.do === 'ask' || action.do === 'start'
+      if (begins && this.options.draining?.aborted) throw new Stopped()
       const { version } = this.#state
-      await this.#perform(action)
+      if (await this.#interruptible(() => this.#perform(action))) continue
       // Every action is recorded: one that is not would be done again for ever.
       if (this.#state.version === version) {
         throw new Error(`${this.journal.runId} stands still at version ${version}`)
       }
+    }
+  }
+
+  /** True when the action was broken off: the journal, or the time, has something else to do. */
+  async #interruptible(perform: () => Promise<void>): Promise<boolean> {
+    try {
+      await perform()
+      return false
+    } catch (error) {
+      if (this.signal.aborted || !this.#waiting.signal.aborted) throw error
+      if (error instanceof Fenced || error instanceof NotCommitted) throw error
+      this.#waiting = new AbortController()
+      await this.journal.read()
+      return true
     }
   }
 
@@ -112,6 +159,10 @@ class TurnRun {
     switch (action.do) {
       case 'start':
         return this.#start()
+      case 'cancel':
+        return this.journal.commit({ type: 'CancelTurn' }, 'cancelled')
+      case 'expire':
+        return this.journal.commit({ type: 'ExpireTurn' }, 'failed')
       case 'ask':
         return this.#ask(action.step)
       case 'call':
@@ -151,17 +202,30 @@ class TurnRun {
     const context = await this.#compile()
     if (!context) return
     await this.#untilDue(step)
+    const request = modelRequest(context, this.#before(step), step.delta)
+    if (request.maxOutputTokens === 0) return this.#failBudget(context)
     const asked = Date.now()
     let response: ModelResponse
     try {
-      const request = modelRequest(context, this.#before(step), step.delta)
-      response = await this.options.model.respond(request, this.signal)
+      const { model, streamed } = this.options
+      const { tenantId } = this.claim
+      const { signal } = this.#waiting
+      response = await streamed.ask(model, tenantId, this.#state, step, request, signal)
     } catch (error) {
-      if (this.signal.aborted || !(error instanceof ModelFailure)) throw error
-      return this.#askAgain(step, error)
+      if (this.#waiting.signal.aborted || !(error instanceof ModelFailure)) throw error
+      const change = afterFailure(step, error, Math.random(), Date.now())
+      const point = change.type === 'FailTurn' ? 'failed' : 'retry scheduled'
+      return this.journal.commit(change, point)
     }
     const payload = replyPayload(step, response, Date.now() - asked)
     await this.journal.commit({ type: 'RecordReply', payload }, 'responded')
+  }
+
+  #failBudget({ tokensMax }: TurnContext): Promise<void> {
+    const { total_tokens: used } = this.#state.usage
+    const detail = `The next call of the model would exceed the turn's ${tokensMax} tokens: ${used} are used`
+    const facts = { max_tokens: tokensMax, used_tokens: used }
+    return this.#fail('Budget.Tokens', detail, 'max_tokens_exceeded', facts)
   }
 
   /** A pause stands in the journal, so whoever resumes keeps to it; no clock can stretch it. */
@@ -169,26 +233,10 @@ class TurnRun {
     const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
     if (leftMs <= 0) return
     const { draining } = this.options
-    const signal = draining ? AbortSignal.any([this.signal, draining]) : this.signal
-    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch(() => {
-      throw new Stopped()
+    const signal = AbortSignal.any([this.#waiting.signal, ...(draining ? [draining] : [])])
+    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch((error: unknown) => {
+      throw draining?.aborted ? new Stopped() : error
     })
-  }
-
-  async #askAgain({ step, retries }: StepState, failure: ModelFailure): Promise<void> {
-    const attempt = retries + 1
-    const { failureClass } = failure
-    const pauseMs = pauseBeforeRetry(failure, attempt, this.#pausedMs, Math.random())
-    const { provider, upstreamStatus, retryAfterMs } = failure.detail
-    if (pauseMs === null) {
-      const upstream = { upstream_status: upstreamStatus, retry_after_ms: retryAfterMs }
-      const facts = { provider, ...upstream, attempts: attempt }
-      return this.#fail(failureClass, failure.message, 'llm_api_error', facts)
-    }
-    this.#pausedMs = pauseMs
-    const not_before = new Date(Date.now() + pauseMs).toISOString()
-    const payload = { step, class: failureClass, attempt, not_before }
-    await this.journal.commit({ type: 'ScheduleRetry', payload }, 'retry scheduled')
   }
 
   async #fail(
@@ -214,66 +262,14 @@ class TurnRun {
   async #runCall(step: StepState, call: CallState): Promise<void> {
     const context = await this.#compile()
     if (!context) return
-    const { tenantId, agentId } = this.claim
-    const { reads, db, search } = this.options
-    const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
-    const { signal } = this
-    const newBlockId = (n: number) =>
-      derivedId('block', tenantId, this.journal.runId, step.step, call.index, n)
-    const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
-    const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
-    const { edits, describe } = await prepareCall(call, agent, sources)
-    const moved = agent.settings.memory_updates ? await this.#moved(step) : []
+    const { signal } = this.#waiting
+    const at = { context, step, before: this.#before(step), call, runId: this.journal.runId }
+    const { tool, by } = await toolStep(this.options, this.claim, at, signal)
     if (signal.aborted) throw new Stopped()
-    const before = this.#before(step)
-    const tool = {
-      runId: this.journal.runId,
-      agentId,
-      step: step.step,
-      index: call.index,
-      toolCallId: call.tool_call_id,
-      edits: edits.map((edit) => ({ ...edit, baseVersion: step.seen[edit.blockId] ?? null })),
-      describe,
-      terminal: terminalTools(agent.settings.agent_type),
-      request: (next: number, seen: StepState['seen'], withReturn: StepState) => {
-        const steps = [...before, withReturn]
-        const news = memoryDelta(moved, seen, steps, actor, this.journal.runId)
-        return requested(this.options, context, next, news.seen, steps, news.delta)
-      },
-    }
-    const called = JSON.stringify([call.name, call.arguments])
-    const fingerprint = createHash('sha256').update(called).digest()
-    await this.journal.commitTool(tool, { actor, fingerprint }, 'returned')
-  }
-
-  /** Read just before the commit that asks the model again: what comes later is told at the next step. */
-  #moved(step: StepState): Promise<BlockState[]> {
-    const told = toldVersions([...this.#before(step), step])
-    const known = Object.entries(step.seen).map(
-      ([id, version]) => [id, Math.max(version, told[id] ?? 0)] as const,
-    )
-    return movedBlocks(this.options.reads, this.claim.tenantId, Object.fromEntries(known))
+    await this.journal.commitTool(tool, by, 'returned')
   }
 
   #before(step: StepState): StepState[] {
     return this.#state.steps.filter((s) => s.step < step.step)
-  }
-}
-
-function replyPayload({ step }: StepState, response: ModelResponse, latency_ms: number) {
-  const { content, reasoning, toolCalls, finishReason, usage, providerResponseId } = response
-  const tool_calls = toolCalls.map(({ id, name, arguments: args }) => ({
-    tool_call_id: id,
-    name,
-    arguments: args,
-  }))
-  return {
-    step,
-    response: { content, reasoning, tool_calls, finish_reason: finishReason },
-    usage,
-    latency_ms,
-    provider_response_id: providerResponseId,
-    ...(response.simulated ? { simulated: true as const } : {}),
-    ...(response.repaired ? { repaired: true as const } : {}),
   }
 }

@@ -1,6 +1,6 @@
 import type { Database } from '#postgres/database.js'
 
-/** The channel on which workers hint that a turn has ended. */
+/** The channel on which it is hinted that a turn has ended. */
 export const TURN_HINTS = 'palimpsest_turns'
 
 /** How often rows of awaited turns are read when no hint comes: correctness rests on this alone. */

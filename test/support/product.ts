@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, readConfig } from '#adapters/config.js'
-import { openApi, type RunningApi } from '../../apps/api/api.js'
+import { type ApiOptions, openApi, type RunningApi } from '../../apps/api/api.js'
 import { openWorker, type RunningWorker, type WorkerOptions } from '../../apps/worker/worker.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
@@ -29,6 +29,8 @@ export interface ProductOptions {
   readonly requestTimeoutMs?: number
   /** Instead of one of its own on the server of the test run. */
   readonly database?: TestDatabase
+  /** How the api is opened. */
+  readonly api?: Partial<ApiOptions>
 }
 
 /** Starts api and workers as their processes do, with the stand-ins unless `env` names providers. */
@@ -57,6 +59,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const { requestTimeoutMs } = options
   const api: RunningApi = await openApi(config, database.url, {
     log,
+    ...options.api,
     ...(requestTimeoutMs ? { requestTimeoutMs } : {}),
   })
   const workers: RunningWorker[] = []

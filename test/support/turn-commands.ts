@@ -2,11 +2,15 @@ import { draft } from '#domain/draft.js'
 import { DEFAULT_OPTIONS, initialTurn, type TurnState } from '#domain/turn.js'
 import type { ToolReturn, TurnEvent, TurnOptions, Usage } from '#domain/turn-events.js'
 import {
+  cancelTurn,
+  expireTurn,
   failTurn,
   queueTurn,
   type RequestedPayload,
   recordReply,
   recordReturn,
+  requestCancel,
+  requeueTurn,
   scheduleRetry,
   startTurn,
 } from '#domain/turn-steps.js'
@@ -69,13 +73,16 @@ export const returned = (
   ...fields,
 })
 
-export const queuedPayload = (options: Partial<TurnOptions> = {}) => ({
+export const queuedPayload = (
+  options: Partial<TurnOptions> = {},
+  deadline: string | null = null,
+) => ({
   agent_id: 'agent-1',
   input: [{ role: 'user', content: 'hi', name: null, otid: null, sender_id: null } as const],
   source: 'rest' as const,
   idempotency_key: null,
   budget: { max_steps: 50 },
-  deadline: null,
+  deadline,
   policy: 'enqueue' as const,
   options: { ...DEFAULT_OPTIONS, ...options },
   request_hash: null,
@@ -103,9 +110,25 @@ export const give =
 export const fail = (state: TurnState) => failTurn(state, FAILURE)
 export const retry = (step: number, attempt: number) => (state: TurnState) =>
   scheduleRetry(state, { step, class: 'Provider.RateLimited', attempt, not_before: by.now })
+export const park = (step: number, attempt: number, until: string) => (state: TurnState) =>
+  scheduleRetry(state, { step, class: 'Provider.RateLimited', attempt, not_before: until }, true)
+const USER = { kind: 'user', id: 'ann' } as const
+export const askCancel = (state: TurnState) => requestCancel(state, { by: USER })
+export const cancel = (state: TurnState) => cancelTurn(state)
+export const expire =
+  (now: string, claimed = true) =>
+  (state: TurnState) =>
+    expireTurn(state, now, claimed)
+export const requeue = (state: TurnState): TurnEvent[] => {
+  const decided = requeueTurn(state, USER)
+  return decided.ok ? decided.value : []
+}
 
-export function queued(options: Partial<TurnOptions> = {}): TurnState {
-  const decided = queueTurn(initialTurn(RUN), queuedPayload(options))
+export function queued(
+  options: Partial<TurnOptions> = {},
+  deadline: string | null = null,
+): TurnState {
+  const decided = queueTurn(initialTurn(RUN), queuedPayload(options, deadline))
   if (!decided.ok) throw new Error(decided.rejection.detail)
   return draft(initialTurn(RUN), decided.value, by)
 }

@@ -94,6 +94,7 @@ describe('the table of codes', () => {
       'busy',
       'edit_lease_held',
       'idempotency_in_flight',
+      'mailbox_full',
       'model_rate_limited',
       'not_ready',
       'quota_exceeded',

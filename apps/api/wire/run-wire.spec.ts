@@ -62,6 +62,7 @@ function runRow(sample: RunSample, fields: Partial<RunRow> = {}): RunRow {
     failure: null,
     usage: USAGE,
     simulated: false,
+    deadline: null,
     queued_at: new Date(sample.created_at),
     started_at: null,
     done_at: sample.completed_at ? new Date(sample.completed_at) : null,

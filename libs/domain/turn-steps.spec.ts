@@ -19,7 +19,7 @@ import type { TurnEvent } from './turn-events.js'
 import { nextAction, queueTurn } from './turn-steps.js'
 
 const types = (events: readonly TurnEvent[]): string[] => events.map((event) => event.type)
-const over = (state: TurnState): string => nextAction(state, state.epoch).do
+const over = (state: TurnState): string => nextAction(state, state.epoch, by.now).do
 
 describe('queueing a turn', () => {
   it('happens once for a run', () => {
@@ -72,11 +72,12 @@ describe('what a turn does next', () => {
       { do: 'start' },
     ],
   ])('%s', (_name, state, action) => {
-    expect(nextAction(state, 1)).toMatchObject(action)
+    expect(nextAction(state, 1, by.now)).toMatchObject(action)
   })
 
   it('start again under a newer claim, wherever it stands', () => {
-    for (const state of [asked, calling]) expect(nextAction(state, 2)).toEqual({ do: 'start' })
+    for (const state of [asked, calling])
+      expect(nextAction(state, 2, by.now)).toEqual({ do: 'start' })
   })
 })
 

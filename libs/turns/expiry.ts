@@ -1,0 +1,57 @@
+import { ChangeTurn } from '#commands/change-turn.js'
+import type { Door } from '#commands/metadata.js'
+import type { Queryable } from '#event-store/stream-reader.js'
+
+const SWEEP_MS = 1_000
+const SWEPT_MAX = 100
+
+export interface ExpiryOptions {
+  readonly db: Queryable
+  readonly execute: Door
+  readonly workerId: string
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Ends turns whose deadline passes while nobody is at them: queued behind another, or parked. A running
+ * one is its worker's to end. Every worker sweeps; ending a turn twice changes nothing.
+ */
+export class TurnExpiry {
+  #timer: NodeJS.Timeout | null = null
+  #sweeping: Promise<void> = Promise.resolve()
+
+  constructor(private readonly options: ExpiryOptions) {}
+
+  start(): void {
+    let busy = false
+    this.#timer = setInterval(() => {
+      if (busy) return
+      busy = true
+      this.#sweeping = this.#sweep()
+        .catch(this.options.onError)
+        .finally(() => {
+          busy = false
+        })
+    }, SWEEP_MS)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer)
+    await this.#sweeping
+  }
+
+  async #sweep(): Promise<void> {
+    const { db, execute, workerId } = this.options
+    const { rows } = await db.query<{ tenant_id: string; run_id: string; agent_id: string }>({
+      name: 'expired-turns',
+      text: `select tenant_id, run_id, agent_id from turns
+              where deadline <= clock_timestamp() and status in ('queued', 'parked')
+              order by deadline limit $1`,
+      values: [SWEPT_MAX],
+    })
+    const actor = { kind: 'system', id: workerId } as const
+    for (const { tenant_id: tenantId, run_id, agent_id } of rows) {
+      await execute(new ChangeTurn(run_id, agent_id, { type: 'ExpireTurn' }, { tenantId, actor }))
+    }
+  }
+}
