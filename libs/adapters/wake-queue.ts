@@ -9,6 +9,7 @@ import {
   openRedis,
   postgres,
   type QueueConnection,
+  RECONNECTED_MS,
   SCHEMA,
   waitAtMost,
 } from './queue-connection.js'
@@ -100,8 +101,6 @@ export interface WakeWorker {
 
 /** A stalled wake runs again, however often: the claim makes that harmless. */
 const STALLED_MAX = 1000
-/** BullMQ waits 15 s before it asks again after a connection was lost. */
-const RETRY_MS = 500
 /**
  * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may
  * have a few more than are running: else a full queue delays each wake until all places are taken.
@@ -129,7 +128,7 @@ export function startWakeWorker(
   const options = {
     concurrency: places(),
     maxStalledCount: STALLED_MAX,
-    runRetryDelay: RETRY_MS,
+    runRetryDelay: RECONNECTED_MS,
   }
   const worker: Worker<WakeJob> = redis
     ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })

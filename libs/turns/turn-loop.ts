@@ -126,7 +126,8 @@ class TurnRun {
       if (this.signal.aborted) throw new Stopped()
       const action = nextAction(this.#state, this.claim.epoch, new Date().toISOString())
       if (action.do === 'nothing') return
-      if (this.options.draining?.aborted && action.do !== 'call') throw new Stopped()
+      const begins = action.do === 'ask' || action.do === 'start'
+      if (begins && this.options.draining?.aborted) throw new Stopped()
       const { version } = this.#state
       if (await this.#interruptible(() => this.#perform(action))) continue
       // Every action is recorded: one that is not would be done again for ever.

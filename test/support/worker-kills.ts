@@ -17,7 +17,7 @@ export interface WorkerKills {
 const COMMITTED_AT = `case when current_setting('track_commit_timestamp')::bool
   then pg_xact_commit_timestamp(e.xmin) else e.recorded_at end`
 /** Between two kills, at most. */
-const PAUSE_MS_MAX = 1_000
+const PAUSE_MS_MAX = 2_000
 const POLL_MS = 25
 const RECOVERED_WITHIN_MS = 60_000
 

@@ -45,7 +45,7 @@ describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
           turnsPerSecond: Math.round(load.told.turns / seconds),
           recoveryMs: [0.5, 0.9, 0.99, 1].map((share) => Math.round(percentile(recoveryMs, share))),
         }
-        console.log(JSON.stringify({ seed, ...figures }))
+        console.log(JSON.stringify({ seed, faults: load.faults.length, ...figures }))
         expect(load.faults).toEqual([])
         expect(kills.inFlightMin).toBeGreaterThanOrEqual(IN_FLIGHT)
         expect(percentile(recoveryMs, 0.99)).toBeLessThanOrEqual(RECOVERED_MS)
