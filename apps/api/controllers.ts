@@ -13,6 +13,7 @@ import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
 import { RunContextController } from './run-context.controller.js'
+import { RunStreamController } from './run-stream.controller.js'
 import { RunsController } from './runs.controller.js'
 import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
@@ -38,6 +39,7 @@ export const CONTROLLERS = [
   TurnControlController,
   RunsController,
   RunContextController,
+  RunStreamController,
   StepsController,
   ToolsController,
   ModelsController,

@@ -18,13 +18,15 @@ import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, HintListener } from '#postgres/hint.js'
+import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
+import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
+import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 
@@ -94,18 +96,23 @@ export async function openWorker(
     park: options.park,
   })
   const turnHints = new TurnHints(reads)
+  const runHints = new Hints(reads, TURN_HINTS)
+  const streamed = new StreamedTurns(reads, (runId) => runHints.send(runId))
+  await forgetOldDeltas(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
     producers.wake()
     turnHints.of(event.events)
+    streamed.committed(event.events)
   })
   const stopping = new AbortController()
   const loop = new TurnLoop({
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    streamed,
     reads,
     db,
     key: await readServerKey(db, 'context'),

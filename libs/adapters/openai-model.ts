@@ -1,6 +1,7 @@
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai'
 import {
   type Model,
+  type ModelDelta,
   type ModelDescription,
   ModelFailure,
   type ModelMessage,
@@ -8,11 +9,12 @@ import {
   type ModelResponse,
   type ModelToolCall,
 } from '#turns/ports.js'
-import { boundedFetch, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
+import { boundedFetch, isEventStream, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
 import { failureReason } from './failure-reason.js'
 import { classified } from './model-failure.js'
 import { readReply, UnreadableReply } from './model-reply.js'
 import { storable } from './storable-text.js'
+import { readChunks, StreamedReply } from './streamed-reply.js'
 
 const OFFICIAL_URL = 'https://api.openai.com/v1'
 const REPLY_BYTES_MAX = 16 * 1024 * 1024
@@ -70,14 +72,21 @@ export class OpenAIModel implements Model {
         firstByteMs: timeoutsMs?.firstByte ?? 60_000,
         idleMs: timeoutsMs?.idle ?? 30_000,
         bytesMax: REPLY_BYTES_MAX,
+        totalMs: timeoutsMs?.total ?? 600_000,
       }),
     })
   }
 
   /** See `Model.respond`. */
-  async respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+  async respond(
+    request: ModelRequest,
+    signal: AbortSignal,
+    onDelta?: (delta: ModelDelta) => void,
+  ): Promise<ModelResponse> {
     return this.asked(signal, async (options) => {
-      const completion = await this.client.chat.completions.create(this.body(request), options)
+      const completion = onDelta
+        ? await this.streamed(request, options, onDelta)
+        : await this.client.chat.completions.create(this.body(request), options)
       this.throwHiddenError(completion)
       const response = readReply(completion, request, this.options.simulated)
       const { content, toolCalls, finishReason } = response
@@ -86,6 +95,28 @@ export class OpenAIModel implements Model {
       }
       return response
     })
+  }
+
+  /** The same answer, heard while it comes. A server that does not stream answers in one piece. */
+  private async streamed(
+    request: ModelRequest,
+    options: { signal: AbortSignal },
+    onDelta: (delta: ModelDelta) => void,
+  ): Promise<object> {
+    const body = {
+      ...this.body(request),
+      stream: true as const,
+      stream_options: { include_usage: true },
+    }
+    const response = await this.client.chat.completions.create(body, options).asResponse()
+    if (!response.body || !isEventStream(response)) return (await response.json()) as object
+    const reply = new StreamedReply(onDelta)
+    const take = (chunk: Readonly<Record<string, unknown>>): void => {
+      this.throwHiddenError(chunk)
+      reply.take(chunk)
+    }
+    await readChunks(response.body, take, () => reply.finished)
+    return reply.completion()
   }
 
   /** The models that can hold a conversation, as far as their names tell. */
@@ -155,14 +186,15 @@ export class OpenAIModel implements Model {
     if (error instanceof APIConnectionTimeoutError) {
       return this.failure('Provider.Timeout', 'did not finish its answer in time', null)
     }
+    // What breaks in the middle of a stream comes as it is, without the SDK's own error round it.
+    const cause = error instanceof APIConnectionError ? error.cause : error
+    if (cause instanceof ReplyLate) {
+      return this.failure('Provider.Timeout', `is late: ${cause.message}`, null)
+    }
+    if (cause instanceof ReplyTooLarge) {
+      return this.failure('Provider.BadRequest', `wrote too much: ${cause.message}`, 200)
+    }
     if (error instanceof APIConnectionError) {
-      const { cause } = error
-      if (cause instanceof ReplyLate) {
-        return this.failure('Provider.Timeout', `is late: ${cause.message}`, null)
-      }
-      if (cause instanceof ReplyTooLarge) {
-        return this.failure('Provider.BadRequest', `wrote too much: ${cause.message}`, 200)
-      }
       return this.upstream(null, null, failureReason(error), null)
     }
     if (error instanceof APIError) {

@@ -47,6 +47,11 @@ export interface TurnOptions {
   readonly assistant_message_tool_kwarg: string
   readonly include_return_message_types: readonly string[] | null
   readonly background: boolean
+  /** The caller reads the turn as it goes; by tokens, if it says so. */
+  readonly streaming?: true
+  readonly stream_tokens?: true
+  /** Told once when the turn is over. */
+  readonly callback_url?: string
 }
 
 /** Which older messages the model was not sent because they no longer fit its window. */

@@ -118,6 +118,9 @@ export async function messageIdsOfAgents(
         select m.message_id, t.seq, m.version, m.item
           from (select run_id, seq from turns
                  where tenant_id = $1 and agent_id = a.agent_id
+                   and seq > coalesce((select r.seq from agents g
+                         join turns r on r.tenant_id = g.tenant_id and r.run_id = g.reset_through
+                        where g.tenant_id = $1 and g.agent_id = a.agent_id), 0)
                  order by seq desc limit $3) t
           join messages m on m.tenant_id = $1 and m.run_id = t.run_id
          order by t.seq desc, m.version desc, m.item desc limit $3) n

@@ -59,6 +59,18 @@ export interface ModelResponse {
   readonly repaired: boolean
 }
 
+/** A piece of an answer while it is written; the pieces of one part concatenate to it. */
+export type ModelDelta =
+  | { readonly part: 'reasoning' | 'content'; readonly text: string }
+  | {
+      readonly part: 'call'
+      readonly index: number
+      readonly id: string
+      readonly name: string
+      /** Of the arguments, never empty. */
+      readonly text: string
+    }
+
 /** Failure classes of a model call: the first three may be tried again. */
 export type ModelFailureClass =
   | 'Provider.RateLimited'
@@ -102,8 +114,17 @@ export interface ModelDescription {
 }
 
 export interface Model {
-  /** Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason. */
-  respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse>
+  /**
+   * Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason.
+   *
+   * @param onDelta hears a beginning of the answer while it is written: reasoning, then content, then
+   *   the calls in order. The answer returned is the same with and without it.
+   */
+  respond(
+    request: ModelRequest,
+    signal: AbortSignal,
+    onDelta?: (delta: ModelDelta) => void,
+  ): Promise<ModelResponse>
   list(signal: AbortSignal): Promise<readonly ModelDescription[]>
 }
 

@@ -130,3 +130,8 @@ const THINGS = ['Codex', 'Folio', 'Ledger', 'Parchment', 'Quill', 'Scribe', 'Scr
 function randomName(): string {
   return `${COLOURS[randomInt(COLOURS.length)]}${THINGS[randomInt(THINGS.length)]}`
 }
+
+/** The flag, which older clients send in the query, is read and changes nothing: agents begin without messages. */
+export const resetMessages = z
+  .object({ add_default_initial_messages: absentOr(z.boolean()) })
+  .nullish()

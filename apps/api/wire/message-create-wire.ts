@@ -19,7 +19,12 @@ export interface TurnRequest {
   /** From now until the turn must have ended, waiting included. */
   readonly deadlineMs: number | null
   readonly policy: BusyPolicy
+  /** The answer is a stream of what happens. */
+  readonly stream: { readonly pings: boolean } | null
 }
+
+/** Where a message is sent to: which fields it may have depends on it. */
+export type MessageRoute = 'send' | 'stream' | 'async'
 
 const NOT_YET: Readonly<Record<string, string>> = {
   approval: 'approvals are not supported yet: send a message',
@@ -87,6 +92,7 @@ const body = z.object({
   system: absentOr(text()),
   streaming: flag,
   stream_tokens: flag,
+  include_pings: flag,
   background: flag,
   client_tools: absentOr(z.array(z.unknown())),
   callback_url: absentOr(text()),
@@ -99,18 +105,17 @@ type Body = z.output<typeof body>
 /**
  * The body of a message call: exactly one of `messages` and `input`. What is not there yet is refused
  * by name rather than ignored; fields nobody knows are ignored, as existing clients expect.
- *
- * @param background the route starts the turn and does not wait for it.
  */
-export function turnRequest(background: boolean) {
+export function turnRequest(route: MessageRoute) {
   return body
     .superRefine((value, context) => {
-      for (const { field, code, message } of faults(value, background)) {
+      for (const { field, code, message } of [...faults(value), ...routeFaults(value, route)]) {
         context.addIssue({ ...customIssue(code, message), path: [field] })
       }
     })
     .transform((value): TurnRequest => {
-      const asked = options(value, background)
+      const isStream = route === 'stream' || value.streaming === true
+      const asked = options(value, route, isStream)
       const { max_tokens } = value
       return {
         input: input(value),
@@ -118,6 +123,7 @@ export function turnRequest(background: boolean) {
         budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
         deadlineMs: value.deadline_ms ?? null,
         policy: value.policy ?? 'enqueue',
+        stream: isStream ? { pings: value.include_pings ?? true } : null,
       }
     })
 }
@@ -128,12 +134,11 @@ interface Fault {
   readonly message: string
 }
 
-function faults(value: Body, background: boolean): Fault[] {
-  const refuse = (field: keyof Body, message: string): Fault => ({
-    field,
-    code: 'invalid_argument',
-    message,
-  })
+function refuse(field: keyof Body, message: string): Fault {
+  return { field, code: 'invalid_argument', message }
+}
+
+function faults(value: Body): Fault[] {
   const found: Fault[] = []
   const { messages, input } = value
   if (messages && input !== undefined)
@@ -147,22 +152,26 @@ function faults(value: Body, background: boolean): Fault[] {
       message: 'expected at least 1 message',
     })
   }
-  if (value.streaming) found.push(refuse('streaming', 'streaming is not supported yet'))
-  if (value.stream_tokens) {
-    found.push(refuse('stream_tokens', 'only with streaming, which is not supported yet'))
-  }
-  if (value.background && !background) {
-    found.push(
-      refuse('background', 'only with streaming, which is not supported yet; use /messages/async'),
-    )
-  }
   if (value.client_tools?.length) {
     found.push(refuse('client_tools', 'tools run by the client are not supported yet'))
   }
-  if (value.callback_url !== undefined) {
-    found.push(
-      refuse('callback_url', 'callbacks are not supported yet: poll GET /v1/runs/{run_id}'),
-    )
+  return found
+}
+
+function routeFaults(value: Body, route: MessageRoute): Fault[] {
+  const found: Fault[] = []
+  if (route === 'async' && value.streaming) {
+    const instead = 'this call does not wait: read POST /v1/runs/{run_id}/stream'
+    found.push(refuse('streaming', instead))
+  }
+  if (route === 'send' && !value.streaming) {
+    if (value.stream_tokens) found.push(refuse('stream_tokens', 'only with streaming'))
+    if (value.background) {
+      found.push(refuse('background', 'only with streaming; or use /messages/async'))
+    }
+  }
+  if (route !== 'async' && value.callback_url !== undefined) {
+    found.push(refuse('callback_url', 'only on /messages/async: this call is answered itself'))
   }
   return found
 }
@@ -172,7 +181,7 @@ function input({ messages, input }: Body): readonly InputMessage[] {
   return [{ role: 'user', content: input, name: null, otid: null, sender_id: null }]
 }
 
-function options(value: Body, background: boolean): TurnOptions {
+function options(value: Body, route: MessageRoute, isStream: boolean): TurnOptions {
   const standard = DEFAULT_OPTIONS
   return {
     max_steps: value.max_steps ?? standard.max_steps,
@@ -184,6 +193,9 @@ function options(value: Body, background: boolean): TurnOptions {
     assistant_message_tool_kwarg:
       value.assistant_message_tool_kwarg ?? standard.assistant_message_tool_kwarg,
     include_return_message_types: value.include_return_message_types ?? null,
-    background,
+    background: route === 'async' || value.background === true,
+    ...(isStream ? { streaming: true as const } : {}),
+    ...(value.stream_tokens ? { stream_tokens: true as const } : {}),
+    ...(value.callback_url === undefined ? {} : { callback_url: value.callback_url }),
   }
 }
