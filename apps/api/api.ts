@@ -2,9 +2,11 @@ import 'reflect-metadata'
 import type { AddressInfo } from 'node:net'
 import { type DynamicModule, Module } from '@nestjs/common'
 import { EventBus } from '@nestjs/cqrs'
+import type { FastifyInstance } from 'fastify'
 import { CallbackClient } from '#adapters/callback-client.js'
 import { type Config, isLoopback } from '#adapters/config.js'
 import { openProviders, type Providers } from '#adapters/providers.js'
+import { QueueBoard } from '#adapters/queue-board.js'
 import { WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
@@ -24,6 +26,7 @@ import { CONTROLLERS } from './controllers.js'
 import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
 import { DRIP_LIMITS, type Drip } from './http/dripping-reply.js'
 import { createServer } from './http/server.js'
+import { QUEUES_PATH, serveQueueBoard } from './queue-board.js'
 import { RunCallbacks } from './run-callbacks.js'
 import { RUN_STREAM_LIMITS, type RunStreamLimits, RunStreams } from './run-streams.js'
 import { TENANT } from './tenant.js'
@@ -91,7 +94,8 @@ export async function openApi(
   const db = createDatabase(reads)
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)
-  const doorbell = new WakeQueue({ redisUrl: config.redisUrl, databaseUrl }, onError)
+  const connection = { redisUrl: config.redisUrl, databaseUrl }
+  const doorbell = new WakeQueue(connection, onError)
   const waiters = new TurnWaiters(db, TENANT)
   const runLogs = new RunLogs(reads, TENANT)
   const listener = new HintListener(databaseUrl, TURN_HINTS, (ids) => {
@@ -123,6 +127,8 @@ export async function openApi(
     simulated: simulatedHeader(providers),
     ...(options.requestTimeoutMs ? { requestTimeoutMs: options.requestTimeoutMs } : {}),
   })
+  const board = new QueueBoard(QUEUES_PATH, connection, onError)
+  serveQueueBoard(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, board)
   const turnHints = new TurnHints(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
@@ -148,6 +154,7 @@ export async function openApi(
       runLogs.close()
       await callbacks.close()
       await Promise.all([listener.close(), feedListener.close(), feed.close()])
+      await board.close()
       await doorbell.close().catch(onError)
       await providers.close()
       await db.destroy()

@@ -226,3 +226,22 @@ async function sortKey(
     .executeTakeFirst()
   return row && [row.sort_key, agentId]
 }
+
+/** Ids of agents with exactly this name, the oldest first: no more than two, which are too many. */
+export async function agentsNamed(
+  { db }: Pick<Reads, 'db'>,
+  tenantId: string,
+  name: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .select('agent_id')
+    .where('tenant_id', '=', tenantId)
+    .where('name', '=', name)
+    .where('deleted', '=', false)
+    .orderBy('created_at')
+    .orderBy('agent_id')
+    .limit(2)
+    .execute()
+  return rows.map((row) => row.agent_id)
+}

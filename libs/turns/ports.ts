@@ -181,3 +181,22 @@ export interface Doorbell {
   /** For an agent whose owner died: steps around a dead job that still holds the deduplication key. */
   ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void>
 }
+
+/** How far a turn has come, for whoever queued it as a job. */
+export interface JobProgress {
+  readonly step: number
+  /** The first tool the model called in this step, or null. */
+  readonly tool: string | null
+  /** Tokens of the turn so far, prompts included. */
+  readonly tokens: number
+}
+
+/** The jobs of services that queue turns: what they are told, in the queue they know. */
+export interface ProducerJobs {
+  /** Notes a step on a job. Lost without harm: never throws. */
+  note(jobId: string, line: string, progress: JobProgress): Promise<void>
+  /** The job's turn is over: it need not wait any longer to look. A hint: never throws. */
+  wake(jobId: string): Promise<void>
+  /** Adds a job to a queue, once as long as it is there. Throws while the queue is away. */
+  send(queue: string, name: string, jobId: string, data: object): Promise<void>
+}

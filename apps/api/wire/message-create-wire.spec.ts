@@ -1,13 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
+import { MESSAGE_LENGTH_MAX } from '#producer/message.js'
 import { Problem } from '../http/problem.js'
 import { parseBody } from '../http/validation.js'
-import {
-  MESSAGE_LENGTH_MAX,
-  type MessageRoute,
-  type TurnRequest,
-  turnRequest,
-} from './message-create-wire.js'
+import { type MessageRoute, type TurnRequest, turnRequest } from './message-create-wire.js'
 
 const parse = (body: unknown, route: MessageRoute = 'send'): TurnRequest =>
   parseBody(turnRequest(route), body)

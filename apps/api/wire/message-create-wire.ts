@@ -1,16 +1,15 @@
 import { z } from 'zod'
-import { length } from '#domain/text.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
+import {
+  DEADLINE_MS_MAX,
+  handle,
+  MESSAGES_MAX,
+  STEPS_MAX,
+  TOKENS_MAX,
+  withinLength,
+} from '#producer/message.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
-
-/** Code points of one message. */
-export const MESSAGE_LENGTH_MAX = 100_000
-const MESSAGES_MAX = 1_000
-const STEPS_MAX = 1_000
-const TOKENS_MAX = 1_000_000_000
-/** A year. */
-const DEADLINE_MS_MAX = 31_536_000_000
 
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
@@ -47,12 +46,7 @@ const part = z.looseObject({ type: text(), text: absentOr(text()) }).transform((
 })
 
 /** Text, or parts; as long as one message may be. */
-const content = z.union([text(), z.array(part).min(1)]).superRefine((value, context) => {
-  const parts = typeof value === 'string' ? [value] : value.map((p) => p.text)
-  if (parts.reduce((sum, p) => sum + length(p), 0) <= MESSAGE_LENGTH_MAX) return
-  const message = `longer than ${MESSAGE_LENGTH_MAX} characters`
-  context.addIssue(customIssue('message_too_long', message))
-})
+const content = z.union([text(), z.array(part).min(1)]).superRefine(withinLength)
 
 /** An item without a type is a message, or an approval when it has the fields of one. */
 const supported = z.record(z.string(), z.unknown()).superRefine((value, context) => {
@@ -84,10 +78,6 @@ const message = supported.pipe(
 )
 
 const flag = absentOr(z.boolean())
-const handle = text().superRefine((value, context) => {
-  if (/^[^/]+\/.+$/s.test(value)) return
-  context.addIssue(customIssue('invalid_argument', 'expected provider/model'))
-})
 
 const body = z.object({
   messages: absentOr(z.array(message).max(MESSAGES_MAX)),
@@ -97,7 +87,7 @@ const body = z.object({
   assistant_message_tool_name: absentOr(text()),
   assistant_message_tool_kwarg: absentOr(text()),
   include_return_message_types: absentOr(z.array(text())),
-  override_model: absentOr(handle),
+  override_model: absentOr(handle()),
   override_system: absentOr(text()),
   system: absentOr(text()),
   streaming: flag,

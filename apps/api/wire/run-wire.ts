@@ -1,3 +1,4 @@
+import { failureCode } from '#domain/failure-class.js'
 import type { TurnState } from '#domain/turn.js'
 import type { RunRow } from '#read-models/runs.js'
 import { wireTime, wireTimeOrNull } from './time-wire.js'
@@ -70,12 +71,7 @@ export function runError(failure: NonNullable<RunRow['failure']>): {
   readonly message: string
   readonly class: string
 } {
-  return { type: errorType(failure.class), message: failure.detail, class: failure.class }
-}
-
-function errorType(failureClass: string): string {
-  if (failureClass === 'Provider.RateLimited') return 'model_rate_limited'
-  return failureClass.startsWith('Provider.') ? 'model_unavailable' : failureClass
+  return { type: failureCode(failure.class), message: failure.detail, class: failure.class }
 }
 
 export function runStatus(status: string): RunStatus {
