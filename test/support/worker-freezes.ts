@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { until } from './feed-load.js'
 import { pick, type Seeded } from './seeded.js'
 import type { TurnFleet } from './turn-fleet.js'
 import { recovered, runsOf } from './worker-kills.js'
@@ -11,6 +12,8 @@ export interface WorkerFreezes {
   readonly fenced: number
 }
 
+/** Turns a worker has when it is frozen, at least. */
+const HELD_MIN = 2
 /** Between two freezes, at most. */
 const PAUSE_MS_MAX = 1_000
 
@@ -38,6 +41,10 @@ export async function freezeWorkers(
       { length: Math.min(plan.atOnce, plan.freezes - freezes) },
       () => left.splice(pick(random, left.length), 1)[0] as (typeof left)[number],
     )
+    // One that has nothing would be frozen for nothing.
+    for (const { workerId } of frozen) {
+      await until(async () => (await runsOf(sql, workerId)).length >= HELD_MIN)
+    }
     const frozenAt = Date.now()
     for (const worker of frozen) worker.signal('SIGSTOP')
     if (!plan.realLease) {

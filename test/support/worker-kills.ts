@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
+import { until } from './feed-load.js'
 import type { Seeded } from './seeded.js'
 import type { TurnFleet } from './turn-fleet.js'
 
@@ -34,6 +35,7 @@ export async function killWorkers(
     await pause(random() * PAUSE_MS_MAX)
     inFlightMin = Math.min(inFlightMin, await load.inFlight())
     const victim = crew.take(random)
+    await until(async () => (await runsOf(sql, victim.workerId)).length > 0)
     const killedAt = Date.now()
     victim.signal('SIGKILL')
     const runs = await runsOf(sql, victim.workerId)

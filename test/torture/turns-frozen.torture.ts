@@ -48,7 +48,7 @@ describe(`workers frozen with SIGSTOP past their leases, TORTURE_SEED=${seed}`, 
         await opened.close()
       }
     },
-    (180 + FREEZES * 10) * 1_000,
+    (300 + FREEZES * 30) * 1_000,
   )
 
   it('control: without the fence late writes are accepted', async () => {

@@ -53,7 +53,7 @@ describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
         await close()
       }
     },
-    (180 + KILLS * 10) * 1_000,
+    (300 + KILLS * 30) * 1_000,
   )
 
   it('control: without the liveness lock the turns wait for the lease', async () => {
