@@ -14,6 +14,8 @@ import { gate, openTurnStage, type TurnStage } from './support/turn-stage.js'
 
 /** Calls that wait begin to answer soon here. */
 const DRIP = { afterMs: 60, everyMs: 20 }
+/** And readers that take nothing are soon given up. */
+const STREAMS = { patienceMs: 200 }
 
 let stage: TurnStage
 let worker: RunningWorker
@@ -22,7 +24,7 @@ let other: RunningApi
 let clients: LettaClients
 
 beforeAll(async () => {
-  stage = await openTurnStage({ workers: 0, api: { drip: DRIP } })
+  stage = await openTurnStage({ workers: 0, api: { drip: DRIP, runStreams: STREAMS } })
   worker = await stage.product.startWorker()
   const { config, databaseUrl, logged } = stage.product
   other = await openApi({ ...config, port: 0 }, databaseUrl, {
@@ -148,6 +150,19 @@ describe('a turn as it goes', () => {
       else expect(chunks.at(-1)).toMatchObject({ error_type: 'model_unavailable' })
     },
   )
+
+  it('that is cancelled ends so', async () => {
+    const { agent } = await sharedAgent()
+    stage.model.script([{ text: 'never', holdUntil: new Promise(() => {}) }])
+    const stream = await clients.current.agents.messages.stream(agent, {
+      messages: [{ role: 'user', content: 'go' }],
+    })
+    await stage.model.requestsArrived(1)
+    await stage.rest('POST', `/v1/agents/${agent}/messages/cancel`, {})
+    const chunks = await chunksOf(stream)
+    expect(kinds(chunks)).toEqual(['ping', 'stop_reason', 'usage_statistics'])
+    expect(chunks[1]).toMatchObject({ stop_reason: 'cancelled' })
+  })
 
   it('is refused to old clients where the answer would be JSON', async () => {
     const { agent } = await sharedAgent()
@@ -282,13 +297,14 @@ describe('tokens', () => {
     await begun.opened
     const native = await EventSource.open(other.url, `/v1/runs/${runId}/stream`)
     const told: Message[] = []
+    const lost = worker
     for await (const message of native.messages()) {
       told.push(message)
-      if (message.event === 'delta' && told.filter((m) => m.event === 'delta').length === 1) {
-        const next = await stage.product.startWorker()
-        await worker.close()
-        worker = next
-        again.open()
+      if (message.event !== 'delta') continue
+      if (message.data?.['attempt'] === 2) again.open()
+      else if (worker === lost) {
+        worker = await stage.product.startWorker()
+        await lost.close()
       }
     }
     const restart = told.findIndex((message) => message.event === 'step_restarted')
@@ -312,6 +328,31 @@ describe('tokens', () => {
       const { rows } = await stage.sql.query('select from turn_deltas where run_id = $1', [runId])
       return rows.length === 0
     })
+  })
+
+  it('that takes less than there is is cut, and goes on from where it was', async () => {
+    const { agent } = await sharedAgent()
+    const [reasoning, text] = ['r'.repeat(6e6), 't'.repeat(6e6)]
+    stage.model.script([{ reasoning, text }])
+    const { body: run } = await stage.rest<{ id: string }>(
+      'POST',
+      `/v1/agents/${agent}/messages/async`,
+      { input: 'go' },
+    )
+    await stage.ended(run.id)
+    const path = `/v1/runs/${run.id}/stream`
+    const stalled = await EventSource.open(stage.product.url, path)
+    stalled.response.pause()
+    await sleep(3 * STREAMS.patienceMs)
+    stalled.response.resume()
+    const got: Message[] = []
+    for await (const message of stalled.messages()) got.push(message)
+    const seen = Number(stalled.lastId)
+    expect(got.at(-1)).toMatchObject({ event: 'lagged', data: { cursor: String(seen) } })
+    const rest = await EventSource.open(other.url, path, { 'last-event-id': String(seen) })
+    const versions: number[] = []
+    for await (const { data } of rest.messages()) versions.push(Number(data?.['version'] ?? 0))
+    expect(versions.filter((version) => version > 0)[0]).toBe(seen + 1)
   })
 
   it('over, a run of our own stream is not asked for again', async () => {
