@@ -149,6 +149,19 @@ describe('a turn as it goes', () => {
     },
   )
 
+  it('that is cancelled ends so', async () => {
+    const { agent } = await sharedAgent()
+    stage.model.script([{ text: 'never', holdUntil: new Promise(() => {}) }])
+    const stream = await clients.current.agents.messages.stream(agent, {
+      messages: [{ role: 'user', content: 'go' }],
+    })
+    await stage.model.requestsArrived(1)
+    await stage.rest('POST', `/v1/agents/${agent}/messages/cancel`, {})
+    const chunks = await chunksOf(stream)
+    expect(kinds(chunks)).toEqual(['ping', 'stop_reason', 'usage_statistics'])
+    expect(chunks[1]).toMatchObject({ stop_reason: 'cancelled' })
+  })
+
   it('is refused to old clients where the answer would be JSON', async () => {
     const { agent } = await sharedAgent()
     const headers = { 'user-agent': '@letta-ai/letta-client/0.1.211' }
@@ -282,13 +295,14 @@ describe('tokens', () => {
     await begun.opened
     const native = await EventSource.open(other.url, `/v1/runs/${runId}/stream`)
     const told: Message[] = []
+    const lost = worker
     for await (const message of native.messages()) {
       told.push(message)
-      if (message.event === 'delta' && told.filter((m) => m.event === 'delta').length === 1) {
-        const next = await stage.product.startWorker()
-        await worker.close()
-        worker = next
-        again.open()
+      if (message.event !== 'delta') continue
+      if (message.data?.['attempt'] === 2) again.open()
+      else if (worker === lost) {
+        worker = await stage.product.startWorker()
+        await lost.close()
       }
     }
     const restart = told.findIndex((message) => message.event === 'step_restarted')

@@ -1,5 +1,7 @@
 import { request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openApi, type RunningApi } from '../../apps/api/api.js'
+import { EventSource, type Message } from './event-source.js'
 import { readStream } from './run-streams.js'
 import { pick, type Seeded } from './seeded.js'
 import { gate, openTurnStage, type TurnStage } from './turn-stage.js'
@@ -14,6 +16,10 @@ export interface Missed {
 }
 
 const PACE_MS = 5
+/** A reader that takes nothing for so long is cut. */
+const PATIENCE_MS = 2_000
+/** More than sockets hold. */
+const LONG = 6_000_000
 const WORDS = 40
 
 /** A stage with a second node. */
@@ -22,7 +28,10 @@ export async function openTwoNodes(): Promise<{
   urls: string[]
   close(): Promise<void>
 }> {
-  const stage = await openTurnStage({ workers: 2, api: { drip: { afterMs: 100, everyMs: 5_000 } } })
+  const stage = await openTurnStage({
+    workers: 2,
+    api: { drip: { afterMs: 100, everyMs: 5_000 }, runStreams: { patienceMs: PATIENCE_MS } },
+  })
   const { config, databaseUrl, logged } = stage.product
   const log = (message: string, error?: unknown) => logged.push(`${message} ${error}`)
   const other: RunningApi = await openApi({ ...config, port: 0 }, databaseUrl, { log })
@@ -102,6 +111,30 @@ function judge(chunks: readonly Chunk[], text: string, missed: Missed): void {
     if (is.length > shouldBe.length) missed.duplicates += 1
     else if (is !== shouldBe) missed.gaps += 1
   }
+}
+
+/** What a reader that stopped reading was told last, and with what it goes on elsewhere. */
+export async function readSlowly(
+  stage: TurnStage,
+  [url, other]: readonly string[],
+): Promise<{ last: Message | undefined; seen: number; next: number | undefined }> {
+  const agent = await stage.agent()
+  stage.model.reset()
+  stage.model.script([{ reasoning: 'r'.repeat(LONG), text: 't'.repeat(LONG) }])
+  const runId = await stage.sendAsync(agent, 'go')
+  await stage.ended(runId)
+  const path = `/v1/runs/${runId}/stream`
+  const slow = await EventSource.open(url as string, path)
+  slow.response.pause()
+  await sleep(3 * PATIENCE_MS)
+  slow.response.resume()
+  let last: Message | undefined
+  for await (const message of slow.messages()) last = message
+  const seen = Number(slow.lastId)
+  const rest = await EventSource.open(other as string, path, { 'last-event-id': String(seen) })
+  let next: number | undefined
+  for await (const { id } of rest.messages()) next ??= id === null ? undefined : Number(id)
+  return { last, seen, next }
 }
 
 export interface Waited {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { tortureSeed, withSeed } from '../support/seeded.js'
-import { cutAtRandom, openTwoNodes, waitTogether } from '../support/stream-load.js'
+import { cutAtRandom, openTwoNodes, readSlowly, waitTogether } from '../support/stream-load.js'
 
 /** STREAM_CUTS=1000 and STREAM_WAITERS=5000 are the long run. */
 const CUTS = Number(process.env['STREAM_CUTS'] ?? 200)
@@ -45,6 +45,18 @@ describe(`${CUTS} cuts of readers of turns, at random, on two nodes`, () => {
         console.log(JSON.stringify({ arm: 'from the begin', ...found }))
         expect(found.duplicates).toBeGreaterThan(0)
       }),
+    MS_MAX,
+  )
+})
+
+describe('a reader of a run that takes less than there is', () => {
+  it(
+    'is told where it stands and cut, and goes on from there',
+    async () => {
+      const { last, seen, next } = await readSlowly(nodes.stage, nodes.urls)
+      expect(last).toMatchObject({ event: 'lagged', data: { cursor: String(seen) } })
+      expect(next).toBe(seen + 1)
+    },
     MS_MAX,
   )
 })
