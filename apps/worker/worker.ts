@@ -30,7 +30,7 @@ import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 
-const READS_MAX = 10
+const READS_MAX = 12
 /** The one tenant there is until tenancy comes. */
 const TENANT = 'default'
 /** Turns get so long to finish what they are at before the process ends; the rest is resumed elsewhere. */
