@@ -196,7 +196,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
         agents.map((agent) => turnJob({ agent_id: agent, input: `${agent} ${n}` })),
       ),
     )
-    await Promise.all(added.map((job) => finished(queue, job.id as string)))
+    for (const job of added) await finished(queue, job.id as string)
     for (const agent of agents) expect(said.get(agent)).toEqual(numbers.map(String))
   })
 

@@ -35,7 +35,7 @@ import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 
-const READS_MAX = 10
+const READS_MAX = 12
 /** The one tenant there is until tenancy comes. */
 const TENANT = 'default'
 /** A worker that drains gives its turns so long to end the step they are at. */
