@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai'
 import {
   type Model,
@@ -6,18 +7,22 @@ import {
   type ModelMessage,
   type ModelRequest,
   type ModelResponse,
+  type ModelRoute,
   type ModelToolCall,
 } from '#turns/ports.js'
 import { boundedFetch, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
+import { sentArguments } from './call-arguments.js'
 import { failureReason } from './failure-reason.js'
 import { classified } from './model-failure.js'
 import { readReply, UnreadableReply } from './model-reply.js'
+import { asCompletion, responsesBody } from './responses-wire.js'
 import { storable } from './storable-text.js'
 
 const OFFICIAL_URL = 'https://api.openai.com/v1'
 const REPLY_BYTES_MAX = 16 * 1024 * 1024
 const MODELS_MAX = 1_000
 const NAME_CHARACTERS_MAX = 64
+const ACCOUNT_DIGITS = 16
 const CONTEXT_WINDOW_DEFAULT = 128_000
 /** Tokens by the beginning of the name; the first that fits counts. */
 const CONTEXT_WINDOWS: readonly (readonly [string, number])[] = [
@@ -44,11 +49,13 @@ export interface OpenAIModelOptions {
   readonly provider: string
   /** True when the server behind `baseUrl` is the scripted stand-in: every answer says so. */
   readonly simulated: boolean
+  /** Chat Completions, which every compatible server speaks, unless it is OpenAI's Responses API. */
+  readonly wire?: 'chat' | 'responses'
   /** Milliseconds: until the first byte (60 000), between two (30 000), for the whole answer (600 000). */
   readonly timeoutsMs?: Partial<Record<'firstByte' | 'idle' | 'total', number>>
 }
 
-/** The model port over Chat Completions of OpenAI and of every server that speaks the same. */
+/** The model port over OpenAI's SDK: OpenAI itself, and every server that speaks one of its wires. */
 export class OpenAIModel implements Model {
   private readonly client: OpenAI
   private readonly official: boolean
@@ -74,10 +81,22 @@ export class OpenAIModel implements Model {
     })
   }
 
+  /** See `Model.route`. Whoever shares server and key shares the limits. */
+  route(handle: string): ModelRoute {
+    const { provider, baseUrl, apiKey, simulated } = this.options
+    if (simulated) return { handle, provider, limitedAs: null }
+    const secret = JSON.stringify([baseUrl, apiKey])
+    const account = createHash('sha256').update(secret).digest('hex').slice(0, ACCOUNT_DIGITS)
+    return { handle, provider, limitedAs: `${provider}:${account}` }
+  }
+
   /** See `Model.respond`. */
   async respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
     return this.asked(signal, async (options) => {
-      const completion = await this.client.chat.completions.create(this.body(request), options)
+      const completion =
+        this.options.wire === 'responses'
+          ? await this.responded(request, options)
+          : await this.client.chat.completions.create(this.body(request), options)
       this.throwHiddenError(completion)
       const response = readReply(completion, request, this.options.simulated)
       const { content, toolCalls, finishReason } = response
@@ -86,6 +105,13 @@ export class OpenAIModel implements Model {
       }
       return response
     })
+  }
+
+  private async responded(request: ModelRequest, options: { signal: AbortSignal }) {
+    const body = responsesBody(modelName(request.model), request)
+    // The SDK adds to what it has read, and fails where a server does not say that it is JSON.
+    const response = await this.client.responses.create(body, options).asResponse()
+    return asCompletion(await response.text())
   }
 
   /** The models that can hold a conversation, as far as their names tell. */
@@ -242,22 +268,7 @@ function wireMessage(message: ModelMessage): OpenAI.Chat.ChatCompletionMessagePa
   return { role: 'assistant', content, tool_calls: calls.map(wireCall) }
 }
 
-/**
- * Some servers parse the arguments of earlier calls and refuse every later request over one that is not
- * JSON. Such text goes back wrapped, so that one slip of the model does not end the conversation.
- */
 function wireCall(call: ModelToolCall): OpenAI.Chat.ChatCompletionMessageFunctionToolCall {
-  const sent = isJsonObject(call.arguments)
-    ? call.arguments
-    : JSON.stringify({ malformed_arguments: call.arguments })
-  return { id: call.id, type: 'function', function: { name: call.name, arguments: sent } }
-}
-
-function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  } catch {
-    return false
-  }
+  const { id, name } = call
+  return { id, type: 'function', function: { name, arguments: sentArguments(call.arguments) } }
 }

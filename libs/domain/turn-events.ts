@@ -118,7 +118,10 @@ export type TurnEvent =
       readonly type: 'ModelRequested'
       readonly payload: {
         readonly step: number
+        /** The handle that is asked. */
         readonly model: string
+        /** The name that stands for it, where the agent or the caller had one. */
+        readonly asked_as?: string
         readonly seen: Seen
         /** The agent's version the prompt was compiled from; the same through the turn. */
         readonly agent_version: number

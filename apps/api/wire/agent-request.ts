@@ -58,23 +58,34 @@ export type AgentPatchBody = z.output<typeof agentPatch>
 export type NewAgentSettings = Partial<AgentSettings> &
   Pick<AgentSettings, 'name' | 'system' | 'model' | 'agent_type'>
 
-/** @throws Problem model_required */
-export function newAgentSettings(body: NewAgentBody): NewAgentSettings {
+/** The handle that is asked for a model's name. */
+type HandleOf = (model: string) => string
+const itself: HandleOf = (model) => model
+
+/** @throws Problem model_required, and what `handleOf` throws */
+export function newAgentSettings(
+  body: NewAgentBody,
+  handleOf: HandleOf = itself,
+): NewAgentSettings {
   const model = modelOf(body)
   if (!model) throw new Problem('model_required', 'A new agent needs a model')
   return {
-    ...agentSettings(body),
+    ...agentSettings(body, handleOf),
     name: body.name ?? randomName(),
     system: body.system ?? DEFAULT_SYSTEM,
     agent_type: body.agent_type ?? 'letta_v1_agent',
     model,
-    model_settings: { ...defaultModelSettings(model), ...body.model_settings },
+    model_settings: { ...defaultModelSettings(handleOf(model)), ...body.model_settings },
   }
 }
 
 /** The settings a request names. A new model without a window of its own brings the model's. */
-export function agentSettings(body: AgentPatchBody): Partial<AgentSettings> {
+export function agentSettings(
+  body: AgentPatchBody,
+  handleOf: HandleOf = itself,
+): Partial<AgentSettings> {
   const model = modelOf(body)
+  const handle = model && handleOf(model)
   const window = body.context_window_limit ?? body.llm_config?.context_window
   return present({
     name: body.name,
@@ -82,7 +93,7 @@ export function agentSettings(body: AgentPatchBody): Partial<AgentSettings> {
     model,
     embedding: body.embedding,
     model_settings: body.model_settings,
-    context_window_limit: window ?? (model ? contextWindow(modelName(model)) : undefined),
+    context_window_limit: window ?? (handle ? contextWindow(modelName(handle)) : undefined),
     description: body.description,
     tags: body.tags && [...new Set(body.tags)],
     metadata: body.metadata,
