@@ -230,6 +230,30 @@ describe('what bounds a turn', () => {
     expect(sent.max_tokens).toBeLessThan(4_000)
     expect(sent.max_tokens).toBeGreaterThan(1_000)
   })
+
+  it('tokens of a day: the call that would exceed them is not made, until the bound is taken away', async () => {
+    const agent = await stage.agent()
+    const path = `/v1/agents/${agent}`
+    const bound = async (max_tokens_per_day: number | null) =>
+      (await stage.rest('PATCH', path, { max_tokens_per_day })).body
+    expect(await bound(4_000)).toMatchObject({ max_tokens_per_day: 4_000 })
+    const usage = { prompt_tokens: 3_000, completion_tokens: 990, total_tokens: 3_990 }
+    stage.model.script([{ text: 'one', usage }, { text: 'three' }])
+    expect(await ended(await startWith(agent, {}))).toMatchObject({ status: 'completed' })
+    expect(await ended(await startWith(agent, {}))).toMatchObject({
+      status: 'failed',
+      stop_reason: 'max_tokens_exceeded',
+      metadata: { error: { class: 'Budget.Tokens' } },
+    })
+    // Turns of another day do not count.
+    await stage.sql.query(
+      `update turns set queued_at = now() - interval '1 day' where agent_id = $1`,
+      [agent],
+    )
+    expect(await ended(await startWith(agent, {}))).toMatchObject({ status: 'completed' })
+    expect(await bound(null)).toMatchObject({ max_tokens_per_day: null })
+    stage.model.assertConsumed()
+  })
 })
 
 describe('a turn that waits for its provider', () => {

@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import type { MessageContent, Tables } from '#postgres/tables.js'
 
 /** A stored message in the order the agent lived it: turn order, version, item. */
@@ -50,27 +50,40 @@ export interface ConversationSearch {
   readonly until: Date | null
 }
 
-/** Messages of an agent whose text contains the query, newest first. `%` and `_` mean themselves. */
+/**
+ * Messages of an agent in which the words of the query stand, the best match first: quotes hold words
+ * together, `or` and `-` mean what they do in a web search, and no language is guessed. Where nothing
+ * matches so, those that contain the query as it is, newest first; without a query the newest.
+ */
 export async function searchConversation(
   db: Kysely<Tables>,
   tenantId: string,
   agentId: string,
   search: ConversationSearch,
 ): Promise<ConversationMessage[]> {
-  let query = db
+  const { query, from, until } = search
+  let said = db
     .selectFrom('messages')
     .select(['message_id', 'role', 'content', 'created_at'])
     .where('tenant_id', '=', tenantId)
     .where('agent_id', '=', agentId)
     .where('run_id', 'is not', null)
     .where('role', 'in', [...search.roles])
-  if (search.query) {
-    const pattern = `%${search.query.replaceAll(/[\\%_]/g, '\\$&')}%`
-    query = query.where(
-      sql<boolean>`coalesce(content->>'content', content->>'result') ilike ${pattern}`,
-    )
-  }
-  if (search.from) query = query.where('created_at', '>=', search.from)
-  if (search.until) query = query.where('created_at', '<', search.until)
-  return query.orderBy('created_at', 'desc').orderBy('message_id').limit(search.limit).execute()
+    .limit(search.limit)
+  if (from) said = said.where('created_at', '>=', from)
+  if (until) said = said.where('created_at', '<', until)
+  if (!query) return newestFirst(said).execute()
+  const wanted = sql`websearch_to_tsquery('simple', ${query})`
+  const matching = said
+    .where(sql<boolean>`message_words(content) @@ ${wanted}`)
+    .orderBy(sql`ts_rank_cd(message_words(content), ${wanted})`, 'desc')
+  const found = await newestFirst(matching).execute()
+  if (found.length > 0) return found
+  const pattern = `%${query.replaceAll(/[\\%_]/g, '\\$&')}%`
+  const text = sql<boolean>`coalesce(content->>'content', content->>'result') ilike ${pattern}`
+  return newestFirst(said.where(text)).execute()
+}
+
+function newestFirst<O>(query: SelectQueryBuilder<Tables, 'messages', O>) {
+  return query.orderBy('created_at', 'desc').orderBy('message_id')
 }

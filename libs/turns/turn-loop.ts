@@ -3,6 +3,7 @@ import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
+import { overDayBudget } from './day-budget.js'
 import type { Claim } from './mailbox.js'
 import { afterFailure, replyPayload } from './model-outcome.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
@@ -198,6 +199,9 @@ class TurnRun {
     await this.#untilDue(step)
     const request = modelRequest(context, this.#before(step), step.delta)
     if (request.maxOutputTokens === 0) return this.#failBudget(context)
+    const { tenantId } = this.claim
+    const over = await overDayBudget(this.options.db, tenantId, this.#state, context, request)
+    if (over) return this.#fail('Budget.Tokens', over.detail, 'max_tokens_exceeded', over.facts)
     const asked = Date.now()
     let response: ModelResponse
     try {
@@ -230,7 +234,7 @@ class TurnRun {
     failureClass: string,
     detail: string,
     stop_reason: FailureReason,
-    facts: Record<string, unknown>,
+    facts: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const failure = { class: failureClass, retriable: false, detail, stop_reason, facts }
     await this.journal.commit({ type: 'FailTurn', failure }, 'failed')

@@ -34,6 +34,8 @@ const settings = {
   project_id: absentOr(text()),
   message_buffer_autoclear: absentOr(z.boolean()),
   memory_updates: absentOr(z.boolean()),
+  /** Null takes the bound away: no client of Letta's sends it without meaning it. */
+  max_tokens_per_day: TOKENS.nullable().optional(),
   tool_rules: absentOr(z.array(jsonObject())),
   response_format: absentOr(jsonObject()),
   enable_sleeptime: absentOr(z.boolean()),
@@ -102,6 +104,7 @@ export function agentSettings(
     project_id: body.project_id,
     message_buffer_autoclear: body.message_buffer_autoclear,
     memory_updates: body.memory_updates,
+    max_tokens_per_day: body.max_tokens_per_day,
     tool_rules: body.tool_rules,
     response_format: body.response_format,
     enable_sleeptime: body.enable_sleeptime,
