@@ -6,12 +6,13 @@ import { describe, expect, it } from '@jest/globals'
 /** Libraries import leftwards only. Beside each, the npm packages it may know. */
 const LIBRARIES: readonly (readonly [name: string, packages: readonly string[]])[] = [
   ['domain', ['diff']],
+  ['producer', ['zod']],
   ['postgres', ['pg', 'kysely']],
   ['event-store', ['pg', 'kysely', 'canonicalize']],
   ['read-models', ['pg', 'kysely']],
   ['commands', ['@nestjs/common', '@nestjs/cqrs', 'kysely']],
   ['turns', ['zod']],
-  ['adapters', ['bullmq', 'exa-js', 'ioredis', 'openai', 'pg', 'zod']],
+  ['adapters', ['@bull-board/api', 'bullmq', 'exa-js', 'ioredis', 'openai', 'pg', 'zod']],
 ]
 const LINES_MAX = 300
 const FORBIDDEN_NAMES = /(^|[-/])(utils?|common|helpers?|base|core|index)\.ts$/

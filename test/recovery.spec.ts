@@ -3,9 +3,10 @@ import { type Conflict, conflict, isSolved } from './support/conflicts.js'
 import { FollowingModel } from './support/following-model.js'
 import { seeded } from './support/seeded.js'
 
-const CONFLICTS = 5_000
+/** More of them: `RECOVERY_CONFLICTS=5000 npm test -- recovery`. */
+const CONFLICTS = Number(process.env.RECOVERY_CONFLICTS ?? 1_000)
 /** Of the control arm. */
-const BARE_CONFLICTS = 500
+const BARE_CONFLICTS = 100
 const BARE_SHARE_MAX = 0.25
 const FURTHER_CALLS_MAX = 2
 const TIMEOUT_MS = 120_000

@@ -19,9 +19,11 @@ import { echo } from '#domain/errors.js'
 import type { Database } from '#postgres/database.js'
 import { countAgents, listAgents } from '#read-models/agents.js'
 import type { Reads } from '#read-models/reads.js'
+import { newestBegunRun } from '#read-models/runs.js'
 import type { Model } from '#turns/ports.js'
 import { agentState, agentStates } from './agent-states.js'
 import { existingTools, newAgentTools } from './agent-tools.js'
+import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, newId, settled } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
@@ -39,6 +41,7 @@ import {
   type NewAgentBody,
   newAgent,
   newAgentSettings,
+  resetMessages,
 } from './wire/agent-request.js'
 import { newBlockSettings } from './wire/block-wire.js'
 
@@ -122,6 +125,19 @@ export class AgentsController {
     const { block_ids: blockIds } = body
     await this.change(request, reply, id, { type: 'PatchAgent', settings, tools, blockIds })
     return warned(reply, await agentState(this.reads, id))
+  }
+
+  /** An old client is answered the agent, a new one null. What is forgotten stays in the log. */
+  @Patch(':agent_id/reset-messages')
+  async reset(
+    @Param('agent_id', pathId('agent')) id: string,
+    @Body(zodBody(resetMessages)) _body: unknown,
+    @Req() request: FastifyRequest,
+    @Res(REST) reply: FastifyReply,
+  ) {
+    const throughRunId = await newestBegunRun(this.reads.db, TENANT, id)
+    await this.change(request, reply, id, { type: 'ResetMessages', throughRunId })
+    return isLegacyClient(request) ? agentState(this.reads, id) : null
   }
 
   @Delete(':agent_id')

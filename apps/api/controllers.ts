@@ -13,7 +13,9 @@ import { HealthController } from './health.controller.js'
 import { MessagesController } from './messages.controller.js'
 import { ModelsController } from './models.controller.js'
 import { RunContextController } from './run-context.controller.js'
+import { RunStreamController } from './run-stream.controller.js'
 import { RunsController } from './runs.controller.js'
+import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
 import { ToolsController } from './tools.controller.js'
@@ -37,10 +39,12 @@ export const CONTROLLERS = [
   TurnControlController,
   RunsController,
   RunContextController,
+  RunStreamController,
   StepsController,
   ToolsController,
   ModelsController,
   EventsController,
+  SchemasController,
   HealthController,
   ErrorPagesController,
 ]

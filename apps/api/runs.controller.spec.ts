@@ -8,6 +8,7 @@ import { Feed } from '#event-store/feed.js'
 import { Writer } from '#event-store/writer.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
 import type { Model } from '#turns/ports.js'
+import { TurnWaiters } from '#turns/turn-waiters.js'
 import { type LettaClients, lettaClients } from '../../test/support/letta-clients.js'
 import { calls, openTurnStory, type TurnStory } from '../../test/support/turn-story.js'
 import { AgentToolsController } from './agent-tools.controller.js'
@@ -18,7 +19,7 @@ import { ModelsController } from './models.controller.js'
 import { RunsController } from './runs.controller.js'
 import { StepsController } from './steps.controller.js'
 import { TENANT } from './tenant.js'
-import { DATABASE, DURABILITY, FEED, POOL, PROVIDERS } from './tokens.js'
+import { DATABASE, DURABILITY, FEED, POOL, PROVIDERS, TURN_WAITERS } from './tokens.js'
 import { ToolsController } from './tools.controller.js'
 
 const MODEL = {
@@ -30,6 +31,7 @@ const MODEL = {
 }
 
 let story: TurnStory
+let waiters: TurnWaiters
 let app: INestApplication
 let clients: LettaClients
 let url: string
@@ -38,6 +40,7 @@ let runs: [string, string, string]
 
 beforeAll(async () => {
   story = await openTurnStory()
+  waiters = new TurnWaiters(story.db, TENANT)
   await ensureBuiltinTools(story.db, TENANT, BUILTIN_TOOLS)
   const model: Pick<Model, 'list'> = { list: async () => [MODEL] }
 
@@ -60,6 +63,7 @@ beforeAll(async () => {
       { provide: DURABILITY, useValue: 'degraded' },
       { provide: FEED, useValue: new Feed({ reads: story.pool }) },
       { provide: PROVIDERS, useValue: { model } },
+      { provide: TURN_WAITERS, useValue: waiters },
     ],
   })
   class Fixture {}
@@ -88,6 +92,7 @@ beforeAll(async () => {
 afterAll(async () => {
   clients.restore()
   await app.close()
+  waiters.close()
   await story.close()
 })
 
@@ -241,5 +246,18 @@ it('the service says that it is there, and whether it is ready', async () => {
   await expect(broken.ready()).rejects.toMatchObject({
     code: 'not_ready',
     facts: { waiting_for: ['database'] },
+  })
+})
+
+describe('a run that is waited for', () => {
+  it('is told as soon as it has ended, and as it is once the time is over', async () => {
+    const runId = await story.queue(agentId, 'later')
+    expect(await get(`/v1/runs/${runId}?wait=1`)).toMatchObject({ body: { status: 'created' } })
+    const waited = get(`/v1/runs/${runId}?wait=60`)
+    while (waiters.awaited === 0) await new Promise(setImmediate)
+    await story.fail(agentId, runId, 'Provider.BadRequest')
+    expect(await waited).toMatchObject({ body: { id: runId, status: 'failed' } })
+    expect(await get(`/v1/runs/${runId}?wait=60`)).toMatchObject({ body: { status: 'failed' } })
+    expect(await get(`/v1/runs/${runId}?wait=61`)).toMatchObject({ status: 422 })
   })
 })

@@ -1,9 +1,12 @@
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
+import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common'
+import type { FastifyReply } from 'fastify'
 import { parseId } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { messagesOfRun } from '#read-models/messages.js'
 import { getRun, listRuns, type RunFilter, type RunRow } from '#read-models/runs.js'
 import { stepsOfRun } from '#read-models/steps.js'
+import type { TurnWaiters } from '#turns/turn-waiters.js'
+import { leftSignal } from './http/left-signal.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { asQuery, type Page, type QueryReader } from './http/query.js'
@@ -11,17 +14,22 @@ import { messagePage } from './message-page.js'
 import { runNotFound } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
-import { DATABASE } from './tokens.js'
+import { DATABASE, TURN_WAITERS } from './tokens.js'
 import type { WireMessage } from './wire/message-wire.js'
 import { renderRun, renderRunUsage, TURN_STATUSES } from './wire/run-wire.js'
 import { renderStep } from './wire/step-wire.js'
 
+/** How long a run may be waited for in one request. */
+const WAIT_SECONDS_MAX = 60
 const ACTIVE: readonly string[] = [...TURN_STATUSES.created, ...TURN_STATUSES.running]
 
 /** Runs: the wire's name for turns. */
 @Controller('v1/runs')
 export class RunsController {
-  constructor(@Inject(DATABASE) private readonly db: Database) {}
+  constructor(
+    @Inject(DATABASE) private readonly db: Database,
+    @Inject(TURN_WAITERS) private readonly waiters: TurnWaiters,
+  ) {}
 
   @Get()
   async list(@Query(asQuery) query: QueryReader) {
@@ -35,8 +43,18 @@ export class RunsController {
     return pageRows(await listRuns(this.db, TENANT, filter, runPage(query))).map(renderRun)
   }
 
+  /** With `wait`, once it has ended, or as it is after so many seconds. */
   @Get(':run_id')
-  async get(@Param('run_id', pathId('run')) runId: string) {
+  async get(
+    @Param('run_id', pathId('run')) runId: string,
+    @Query(asQuery) query: QueryReader,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const seconds = query.integer('wait', { min: 0, max: WAIT_SECONDS_MAX })
+    const run = await this.existingRun(runId)
+    if (!seconds || run.done_at) return renderRun(run)
+    const enough = AbortSignal.any([AbortSignal.timeout(seconds * 1_000), leftSignal(reply)])
+    await this.waiters.wait(runId, enough).catch(() => {})
     return renderRun(await this.existingRun(runId))
   }
 

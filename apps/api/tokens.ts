@@ -16,3 +16,11 @@ export const DURABILITY = Symbol('Durability')
 export const FEED = Symbol('Feed')
 /** Limits of the streams of events. */
 export const EVENT_STREAMS = Symbol('EventStreams')
+/** Runs as their readers follow them. */
+export const RUN_LOGS = Symbol('RunLogs')
+/** Limits of the streams of runs. */
+export const RUN_STREAMS = Symbol('RunStreams')
+/** When a call that waits begins to answer. */
+export const DRIP = Symbol('Drip')
+/** Calls the URLs that runs are to be told to. */
+export const CALLBACKS = Symbol('CallbackClient')

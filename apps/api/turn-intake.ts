@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
-import { ChangeTurn } from '#commands/change-turn.js'
-import type { CommandMetadata } from '#commands/metadata.js'
+import type { CommandMetadata, Door } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
-import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from '#turns/ports.js'
+import { queueTurn } from '#turns/turn-intake.js'
 import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, fingerprint } from './http/command-identity.js'
 import { Problem } from './http/problem.js'
@@ -56,19 +55,10 @@ export async function takeIn(
     options,
     request_hash: requestHash,
   }
-  const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
-  const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  const change = { type: 'QueueTurn' as const, payload, ...(interrupts ? { interrupts } : {}) }
-  const verdict = await commands.execute(new ChangeTurn(runId, agentId, change, by))
-  if (verdict.status === 'fenced') throw new Error('an intake names no epoch')
-  if (verdict.status === 'rejected') {
-    const { code, facts } = verdict.rejection
-    if (code !== 'agent_busy') throw Problem.of(verdict.rejection)
-    throw Problem.of({ ...verdict.rejection, facts: { ...facts, run_id: await busyWith() } })
-  }
-  // After the commit, and not awaited: the mailbox itself is the outbox.
-  void doorbell.ring(by.tenantId, agentId)
-  return { runId: verdict.result.run_id, joined: verdict.replayed }
+  const execute: Door = (command) => commands.execute(command)
+  const queued = await queueTurn({ execute, doorbell, db }, { runId, payload, by })
+  if (!queued.ok) throw Problem.of(queued.rejection)
+  return { runId: queued.value.run_id, joined: queued.replayed }
 }
 
 /** Without a header the messages' own de-duplication ids act as the key, if every one has its. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Body, Controller, Inject, Param, Post, Req, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -5,15 +6,23 @@ import type { Database } from '#postgres/database.js'
 import { type RunResult, runResult } from '#read-models/run-result.js'
 import type { Doorbell } from '#turns/ports.js'
 import type { TurnWaiters } from '#turns/turn-waiters.js'
+import type { Exchange } from './block-change.js'
+import { CallbackTargets } from './callback-targets.js'
+import { isLegacyClient } from './http/client-version.js'
+import { type Drip, DrippingReply } from './http/dripping-reply.js'
 import { pathId } from './http/path-id.js'
 import { Problem } from './http/problem.js'
 import { zodBody } from './http/validation.js'
+import { RunStreams } from './run-streams.js'
 import { TENANT } from './tenant.js'
-import { DATABASE, DOORBELL, TURN_WAITERS } from './tokens.js'
+import { DATABASE, DOORBELL, DRIP, TURN_WAITERS } from './tokens.js'
 import { takeIn } from './turn-intake.js'
 import { renderLettaResponse } from './wire/letta-response-wire.js'
 import { type TurnRequest, turnRequest } from './wire/message-create-wire.js'
+import { RUN_BEGIN } from './wire/run-cursor.js'
 import { renderRun } from './wire/run-wire.js'
+
+const READ_AGAIN_MS = 500
 
 /** Messages to an agent: each is a turn in its mailbox. A dropped connection never cancels one. */
 @Controller('v1/agents/:agent_id/messages')
@@ -23,25 +32,40 @@ export class TurnsController {
     @Inject(DATABASE) readonly db: Database,
     @Inject(DOORBELL) readonly doorbell: Doorbell,
     @Inject(TURN_WAITERS) private readonly waiters: TurnWaiters,
+    @Inject(DRIP) private readonly drip: Drip,
+    private readonly streams: RunStreams,
+    private readonly callbacks: CallbackTargets,
   ) {}
 
-  /** Waits for the turn's end. */
+  /** Waits for the turn's end, or tells how it goes. */
   @Post()
   async send(
     @Req() request: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
+    @Res() reply: FastifyReply,
     @Param('agent_id', pathId('agent')) agentId: string,
-    @Body(zodBody(turnRequest(false))) turn: TurnRequest,
-  ): Promise<object> {
-    const { runId, joined } = await takeIn(this, request, agentId, turn)
-    if (joined) reply.header('x-run-joined', runId)
-    reply.header('x-run-id', runId)
-    // The turn goes on without the client; there is nobody left to answer.
-    if (!(await this.#ended(runId, reply))) return {}
-    const result = await this.#result(runId)
-    const failure = providerFailure(result)
-    if (failure) throw failure
-    return renderLettaResponse(result)
+    @Body(zodBody(turnRequest('send'))) turn: TurnRequest,
+  ): Promise<void> {
+    if (turn.stream) {
+      if (isLegacyClient(request)) throw streamingNotHere()
+      return this.#stream({ request, reply }, agentId, turn)
+    }
+    const runId = await this.#takeIn({ request, reply }, agentId, turn)
+    const answer = new DrippingReply(reply, this.drip)
+    try {
+      await this.#answer(runId, answer)
+    } finally {
+      answer.leave()
+    }
+  }
+
+  @Post('stream')
+  async stream(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('agent_id', pathId('agent')) agentId: string,
+    @Body(zodBody(turnRequest('stream'))) turn: TurnRequest,
+  ): Promise<void> {
+    return this.#stream({ request, reply }, agentId, turn)
   }
 
   /** Answers at once; the run tells how it went. */
@@ -50,22 +74,52 @@ export class TurnsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
     @Param('agent_id', pathId('agent')) agentId: string,
-    @Body(zodBody(turnRequest(true))) turn: TurnRequest,
+    @Body(zodBody(turnRequest('async'))) turn: TurnRequest,
   ): Promise<object> {
+    await this.callbacks.check(turn.options.callback_url)
     const { runId, joined } = await takeIn(this, request, agentId, turn)
     if (joined) reply.header('x-run-joined', runId)
     return renderRun((await this.#result(runId)).run)
   }
 
-  /** False when the client went away before. */
-  async #ended(runId: string, reply: FastifyReply): Promise<boolean> {
-    const left = new AbortController()
-    reply.raw.once('close', () => left.abort())
-    if (reply.raw.destroyed) return false
-    return this.waiters.wait(runId, left.signal).then(
-      () => true,
-      () => false,
-    )
+  async #takeIn({ request, reply }: Exchange, agentId: string, turn: TurnRequest): Promise<string> {
+    const { runId, joined } = await takeIn(this, request, agentId, turn)
+    if (joined) reply.header('x-run-joined', runId)
+    reply.header('x-run-id', runId)
+    return runId
+  }
+
+  async #stream(exchange: Exchange, agentId: string, turn: TurnRequest): Promise<void> {
+    const runId = await this.#takeIn(exchange, agentId, turn)
+    const pings = turn.stream?.pings ?? true
+    await this.streams.serveLetta(exchange, runId, { after: RUN_BEGIN, pings })
+  }
+
+  async #answer(runId: string, answer: DrippingReply): Promise<void> {
+    try {
+      await this.waiters.wait(runId, answer.gone)
+    } catch {
+      // The turn goes on without the client; there is nobody left to answer.
+      return
+    }
+    const result = await this.#resultFor(answer, runId)
+    if (!result) return
+    const failure = answer.hasBegun ? null : providerFailure(result)
+    if (failure) throw failure
+    answer.end(renderLettaResponse(result))
+  }
+
+  /** Once the answer has begun there is no error to answer: it is read until it can be. */
+  async #resultFor(answer: DrippingReply, runId: string): Promise<RunResult | null> {
+    while (!answer.gone.aborted) {
+      try {
+        return await this.#result(runId)
+      } catch (error) {
+        if (!answer.hasBegun) throw error
+        await sleep(READ_AGAIN_MS, undefined, { signal: answer.gone }).catch(() => {})
+      }
+    }
+    return null
   }
 
   async #result(runId: string): Promise<RunResult> {
@@ -73,6 +127,14 @@ export class TurnsController {
     if (!result) throw new Error(`run ${runId} was committed and is not there`)
     return result
   }
+}
+
+/** As Letta's servers have it: clients before 1.0 would read the stream as JSON. */
+function streamingNotHere(): Problem {
+  const message = 'not for clients before 1.0: send it to /messages/stream'
+  return new Problem('invalid_argument', `1 field is not valid: /streaming: ${message}`, {
+    errors: [{ pointer: '/streaming', code: 'invalid_argument', message }],
+  })
 }
 
 /** A model that failed is told as an error while there is still a status to tell it by. */

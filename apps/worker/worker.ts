@@ -8,6 +8,7 @@ import { CheckpointFile } from '#adapters/checkpoint-file.js'
 import type { Config } from '#adapters/config.js'
 import { openProviders } from '#adapters/providers.js'
 import { openSigningKey } from '#adapters/signing-key.js'
+import type { ParkTimes } from '#adapters/turn-queue.js'
 import { startWakeWorker, WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
@@ -17,14 +18,17 @@ import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, HintListener } from '#postgres/hint.js'
+import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
+import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
+import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
+import { openProducers } from './producers.js'
 
 const READS_MAX = 10
 /** The one tenant there is until tenancy comes. */
@@ -44,6 +48,8 @@ export interface WorkerOptions {
   readonly onCommit?: (point: string) => void
   /** Other limits of a model's answer than the usual ones. */
   readonly modelTimeoutsMs?: Parameters<typeof openProviders>[1]
+  /** How long jobs of other services sleep before they look for their turn's end. */
+  readonly park?: ParkTimes
 }
 
 @Module({})
@@ -79,18 +85,34 @@ export async function openWorker(
   const providers = await openProviders(config, options.modelTimeoutsMs)
   const connection = { redisUrl: config.redisUrl, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
+  const producers = await openProducers({
+    connection,
+    tenantId: TENANT,
+    execute: (command) => commands.execute(command),
+    doorbell,
+    reads,
+    db,
+    onError,
+    park: options.park,
+  })
   const turnHints = new TurnHints(reads)
+  const runHints = new Hints(reads, TURN_HINTS)
+  const streamed = new StreamedTurns(reads, (runId) => runHints.send(runId))
+  await forgetOldDeltas(reads)
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
+    producers.wake()
     turnHints.of(event.events)
+    streamed.committed(event.events)
   })
   const stopping = new AbortController()
   const loop = new TurnLoop({
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    streamed,
     reads,
     db,
     key: await readServerKey(db, 'context'),
@@ -116,7 +138,7 @@ export async function openWorker(
   const checkpoints = startCheckpoints(config, reads, onError)
   const close = async (): Promise<void> => {
     stopping.abort(new Error('the worker stops'))
-    await wakes.close(CLOSE_MS)
+    await Promise.all([wakes.close(CLOSE_MS), producers.close(CLOSE_MS)])
     await Promise.all([cancels.close(), expiry.stop()])
     await presence.stop().catch(onError)
     await checkpoints?.close()

@@ -5,6 +5,8 @@ export interface ReplyLimits {
   /** Between two pieces of the body. */
   readonly idleMs: number
   readonly bytesMax: number
+  /** For a stream, which the caller's own total does not reach: its SDK stops counting at the headers. */
+  readonly totalMs: number
 }
 
 /** The answer did not come in time. Named so that no SDK takes its name for a timeout of its own. */
@@ -25,7 +27,8 @@ export class ReplyTooLarge extends Error {
 
 /**
  * A `fetch` that reads the whole body before it returns, within limits. Without it a server that sends
- * its headers and then nothing holds the caller for as long as it likes: SDKs time the headers only.
+ * its headers and then nothing holds the caller for as long as it likes: SDKs time the headers only. The
+ * body of a stream of events is passed on as it comes, within the same limits.
  *
  * @throws ReplyLate, ReplyTooLarge, and what `fetch` throws (the signal's reason on an abort).
  */
@@ -39,6 +42,7 @@ export function boundedFetch(limits: ReplyLimits): typeof fetch {
     try {
       const response = await fetch(input, { ...init, signal })
       if (!response.body) return response
+      if (isEventStream(response)) return passedOn(response, response.body, limits, late)
       const chunks: Uint8Array[] = []
       let bytes = 0
       const reader = response.body.getReader()
@@ -60,4 +64,55 @@ export function boundedFetch(limits: ReplyLimits): typeof fetch {
       clearTimeout(timer)
     }
   }
+}
+
+export function isEventStream({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('text/event-stream') ?? false
+}
+
+/** The headers of a stream come at once: its first byte is given as long as any answer's. */
+function passedOn(
+  { status, statusText, headers }: Response,
+  body: ReadableStream<Uint8Array>,
+  limits: ReplyLimits,
+  late: AbortController,
+): Response {
+  const reader = body.getReader()
+  const expire = (message: string, ms: number) =>
+    setTimeout(() => late.abort(new ReplyLate(`${message} within ${ms} ms`)), ms)
+  const total = expire('the stream did not end', limits.totalMs)
+  let bytes = 0
+  const read = async (): Promise<Uint8Array | undefined> => {
+    const timer =
+      bytes === 0
+        ? expire('no first byte came', limits.firstByteMs)
+        : expire('no further byte came', limits.idleMs)
+    try {
+      const { value } = await reader.read()
+      bytes += value?.byteLength ?? 0
+      if (bytes > limits.bytesMax) throw new ReplyTooLarge(limits.bytesMax)
+      return value
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const value = await read()
+        if (value) return controller.enqueue(value)
+        clearTimeout(total)
+        controller.close()
+      } catch (error) {
+        clearTimeout(total)
+        await reader.cancel().catch(() => {})
+        controller.error(error)
+      }
+    },
+    cancel(reason) {
+      clearTimeout(total)
+      return reader.cancel(reason)
+    },
+  })
+  return new Response(stream, { status, statusText, headers })
 }

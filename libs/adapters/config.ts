@@ -60,7 +60,7 @@ const environment = z.object({
   PALIMPSEST_EMBEDDED: z.enum(['1', '0']).optional(),
 })
 
-const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1'])
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1'])
 
 /**
  * Reads the environment. Empty variables count as absent.
@@ -75,7 +75,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
   const e = (parsed.success ? parsed.data : present) as z.infer<typeof environment>
   const host = e.HOST ?? '127.0.0.1'
-  if (!LOOPBACK.has(host) && !e.PALIMPSEST_API_KEY) {
+  if (!isLoopback(host) && !e.PALIMPSEST_API_KEY) {
     faults.push(
       `HOST ${host} is reachable from other machines: set PALIMPSEST_API_KEY (16 characters or more), or leave HOST at 127.0.0.1`,
     )
@@ -112,4 +112,9 @@ function simulation(
   const keyed = models.providers.length > 0 || e.EXA_API_KEY || e.EXA_BASE_URL
   const on = !keyed && embedded && !e.REDIS_URL
   return { model: on, search: on }
+}
+
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host)
 }

@@ -124,14 +124,14 @@ export function tokens(text: string): number {
 }
 
 /** Text, or a list of parts of which only text is for the user. */
-function contentText(content: unknown): string | null {
+export function contentText(content: unknown): string | null {
   if (!Array.isArray(content)) return string(content)
   const parts = content.map((part) => string(object(part)?.['text']) ?? '')
   return parts.join('')
 }
 
 /** Arguments are text on the wire, but some servers send the object itself. */
-function argumentsText(value: unknown): string {
+export function argumentsText(value: unknown): string {
   if (typeof value === 'string') return value
   return value === undefined || value === null ? '' : JSON.stringify(value)
 }
@@ -150,7 +150,7 @@ export function object(value: unknown): Json | null {
     : null
 }
 
-function string(value: unknown): string | null {
+export function string(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }
 

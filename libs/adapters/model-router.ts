@@ -5,7 +5,7 @@ import {
   type ModelResponse,
   type ModelRoute,
 } from '#turns/ports.js'
-import { contextWindow, modelName } from './openai-model.js'
+import { contextWindow, modelName } from './model-names.js'
 
 /** Several providers behind the one port: a handle's first part says which of them is asked. */
 export class ModelRouter implements Model {

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { ModelRequest } from '#turns/ports.js'
 import { type ModelStep, ScriptedModelServer } from '../../test/support/model-server.js'
-import { contextWindow, modelName, OpenAIModel } from './openai-model.js'
+import { contextWindow, modelName } from './model-names.js'
+import { OpenAIModel } from './openai-model.js'
 
 const NEVER = new AbortController().signal
 const INSERT = {

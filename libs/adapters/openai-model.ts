@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai'
 import {
   type Model,
+  type ModelDelta,
   type ModelDescription,
   ModelFailure,
   type ModelMessage,
@@ -10,33 +11,21 @@ import {
   type ModelRoute,
   type ModelToolCall,
 } from '#turns/ports.js'
-import { boundedFetch, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
+import { boundedFetch, isEventStream, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
 import { sentArguments } from './call-arguments.js'
 import { failureReason } from './failure-reason.js'
 import { classified } from './model-failure.js'
+import { contextWindow, modelName } from './model-names.js'
 import { readReply, UnreadableReply } from './model-reply.js'
 import { asCompletion, responsesBody } from './responses-wire.js'
 import { storable } from './storable-text.js'
+import { readChunks, StreamedReply } from './streamed-reply.js'
 
 const OFFICIAL_URL = 'https://api.openai.com/v1'
 const REPLY_BYTES_MAX = 16 * 1024 * 1024
 const MODELS_MAX = 1_000
 const NAME_CHARACTERS_MAX = 64
 const ACCOUNT_DIGITS = 16
-const CONTEXT_WINDOW_DEFAULT = 128_000
-/** Tokens by the beginning of the name; the first that fits counts. */
-const CONTEXT_WINDOWS: readonly (readonly [string, number])[] = [
-  ['gpt-3.5-turbo', 16_385],
-  ['gpt-4-turbo', 128_000],
-  ['gpt-4.1', 1_047_576],
-  ['gpt-4o', 128_000],
-  ['gpt-4.5', 128_000],
-  ['gpt-4', 8_192],
-  ['gpt-5', 400_000],
-  ['o1', 200_000],
-  ['o3', 200_000],
-  ['o4', 200_000],
-]
 const CHAT_MODEL = /^(?:gpt-|chatgpt-|o\d)/
 const OTHER_KIND = /audio|realtime|transcribe|tts|image|search|instruct|embed/
 
@@ -77,6 +66,7 @@ export class OpenAIModel implements Model {
         firstByteMs: timeoutsMs?.firstByte ?? 60_000,
         idleMs: timeoutsMs?.idle ?? 30_000,
         bytesMax: REPLY_BYTES_MAX,
+        totalMs: timeoutsMs?.total ?? 600_000,
       }),
     })
   }
@@ -91,12 +81,13 @@ export class OpenAIModel implements Model {
   }
 
   /** See `Model.respond`. */
-  async respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse> {
+  async respond(
+    request: ModelRequest,
+    signal: AbortSignal,
+    onDelta?: (delta: ModelDelta) => void,
+  ): Promise<ModelResponse> {
     return this.asked(signal, async (options) => {
-      const completion =
-        this.options.wire === 'responses'
-          ? await this.responded(request, options)
-          : await this.client.chat.completions.create(this.body(request), options)
+      const completion = await this.completion(request, options, onDelta)
       this.throwHiddenError(completion)
       const response = readReply(completion, request, this.options.simulated)
       const { content, toolCalls, finishReason } = response
@@ -107,11 +98,43 @@ export class OpenAIModel implements Model {
     })
   }
 
-  private async responded(request: ModelRequest, options: { signal: AbortSignal }) {
-    const body = responsesBody(modelName(request.model), request)
-    // The SDK adds to what it has read, and fails where a server does not say that it is JSON.
-    const response = await this.client.responses.create(body, options).asResponse()
-    return asCompletion(await response.text())
+  /** Over the Responses API nothing is heard before the whole answer is there. */
+  private async completion(
+    request: ModelRequest,
+    options: { signal: AbortSignal },
+    onDelta: ((delta: ModelDelta) => void) | undefined,
+  ): Promise<object> {
+    if (this.options.wire === 'responses') {
+      const body = responsesBody(modelName(request.model), request)
+      // The SDK adds to what it has read, and fails where a server does not say that it is JSON.
+      const response = await this.client.responses.create(body, options).asResponse()
+      return asCompletion(await response.text())
+    }
+    return onDelta
+      ? this.streamed(request, options, onDelta)
+      : this.client.chat.completions.create(this.body(request), options)
+  }
+
+  /** The same answer, heard while it comes. A server that does not stream answers in one piece. */
+  private async streamed(
+    request: ModelRequest,
+    options: { signal: AbortSignal },
+    onDelta: (delta: ModelDelta) => void,
+  ): Promise<object> {
+    const body = {
+      ...this.body(request),
+      stream: true as const,
+      stream_options: { include_usage: true },
+    }
+    const response = await this.client.chat.completions.create(body, options).asResponse()
+    if (!response.body || !isEventStream(response)) return (await response.json()) as object
+    const reply = new StreamedReply(onDelta)
+    const take = (chunk: Readonly<Record<string, unknown>>): void => {
+      this.throwHiddenError(chunk)
+      reply.take(chunk)
+    }
+    await readChunks(response.body, take, () => reply.finished)
+    return reply.completion()
   }
 
   /** The models that can hold a conversation, as far as their names tell. */
@@ -181,14 +204,15 @@ export class OpenAIModel implements Model {
     if (error instanceof APIConnectionTimeoutError) {
       return this.failure('Provider.Timeout', 'did not finish its answer in time', null)
     }
+    // What breaks in the middle of a stream comes as it is, without the SDK's own error round it.
+    const cause = error instanceof APIConnectionError ? error.cause : error
+    if (cause instanceof ReplyLate) {
+      return this.failure('Provider.Timeout', `is late: ${cause.message}`, null)
+    }
+    if (cause instanceof ReplyTooLarge) {
+      return this.failure('Provider.BadRequest', `wrote too much: ${cause.message}`, 200)
+    }
     if (error instanceof APIConnectionError) {
-      const { cause } = error
-      if (cause instanceof ReplyLate) {
-        return this.failure('Provider.Timeout', `is late: ${cause.message}`, null)
-      }
-      if (cause instanceof ReplyTooLarge) {
-        return this.failure('Provider.BadRequest', `wrote too much: ${cause.message}`, 200)
-      }
       return this.upstream(null, null, failureReason(error), null)
     }
     if (error instanceof APIError) {
@@ -243,16 +267,6 @@ export class OpenAIModel implements Model {
       retryAfterMs: null,
     })
   }
-}
-
-/** What stands after the first slash of `provider/model`; names may hold further slashes. */
-export function modelName(handle: string): string {
-  return handle.slice(handle.indexOf('/') + 1)
-}
-
-/** Tokens a model takes, by its name; 128 000 for names not known here. */
-export function contextWindow(name: string): number {
-  return CONTEXT_WINDOWS.find(([start]) => name.startsWith(start))?.[1] ?? CONTEXT_WINDOW_DEFAULT
 }
 
 function wireMessage(message: ModelMessage): OpenAI.Chat.ChatCompletionMessageParam {

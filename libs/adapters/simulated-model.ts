@@ -9,8 +9,8 @@ import {
 import { tokens } from './model-reply.js'
 import { type SimulatedReply, simulatedReply } from './simulated-agent.js'
 import { type ChatMessage, readConversation } from './simulated-conversation.js'
+import { type Completion, completionChunks, delay, sendChunks } from './simulated-stream.js'
 
-const DELAY_MS_MAX = 600_000
 /** Names of models with their owners; those of `sim` answer with a fault, for tests of agents. */
 const MODELS: readonly (readonly [string, string])[] = [
   ['gpt-4o-mini', 'openai'],
@@ -26,6 +26,7 @@ const MODELS: readonly (readonly [string, string])[] = [
 interface ChatBody {
   readonly model: string
   readonly stream?: unknown
+  readonly stream_options?: { readonly include_usage?: unknown } | null
   readonly messages: readonly ChatMessage[]
   readonly tools?: readonly { readonly function?: { readonly name?: unknown } }[]
 }
@@ -33,7 +34,7 @@ interface ChatBody {
 /**
  * An OpenAI-compatible server on loopback that answers by rules instead of a model: the same request
  * gets the same answer, ids included. `url` ends in `/v1`. Unknown model names answer like `default`, so
- * that programs written for other models run; streaming is refused.
+ * that programs written for other models run. Streamed, an answer is the same in pieces.
  */
 export async function startSimulatedModel(): Promise<LoopbackServer> {
   const server = await startLoopbackServer(async (request, response) => {
@@ -48,23 +49,23 @@ export async function startSimulatedModel(): Promise<LoopbackServer> {
 async function complete(request: LoopbackRequest, response: ServerResponse): Promise<void> {
   const body = readBody(request.body)
   if (!body) return refuse(response, 400, 'invalid_request', 'model and messages are required')
-  if (body.stream) return refuse(response, 400, 'unsupported_value', 'stream is not supported')
   const [fault, query] = body.model.replace(/^sim\//, '').split('?')
   if (fault === 'rate-limited') {
     const again = { 'retry-after': '1' }
     return refuse(response, 429, 'rate_limit_exceeded', 'Rate limit reached (simulated)', again)
   }
-  if (fault === 'slow') {
-    const asked = Number(new URLSearchParams(query).get('ms') ?? 1_000)
-    await delay(asked, request.signal)
-  }
+  const slowMs = fault === 'slow' ? Number(new URLSearchParams(query).get('ms') ?? 1_000) : 0
+  if (slowMs && !body.stream) await delay(slowMs, request.signal)
   const tools = (body.tools ?? []).map((tool) => String(tool.function?.name ?? ''))
   const conversation = readConversation(body.messages, tools)
   const usual = simulatedReply(conversation)
   const looped = fault === 'loop' && tools[0] !== undefined
   const reply = looped ? looping(usual, tools[0] as string) : usual
   const malformed = fault === 'malformed-tool' && conversation.calls.length === 0
-  sendJson(response, 200, completion(request.body, body, reply, malformed))
+  const answer = completion(request.body, body, reply, malformed)
+  if (!body.stream) return sendJson(response, 200, answer)
+  const withUsage = body.stream_options?.include_usage === true
+  await sendChunks(response, completionChunks(answer, withUsage), slowMs, request.signal)
 }
 
 /** Calls a tool for ever: what it would say at the end it asks a tool again. */
@@ -78,7 +79,7 @@ function completion(
   body: ChatBody,
   reply: SimulatedReply,
   malformed: boolean,
-): object {
+): Completion {
   const hash = createHash('sha256').update(requestText).digest('hex')
   const call = reply.call
   const whole = call ? JSON.stringify(call.arguments) : ''
@@ -131,20 +132,6 @@ function readBody(text: string): ChatBody | null {
   } catch {
     return null
   }
-}
-
-/** Ends early when the client goes away. */
-function delay(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wait = Number.isFinite(ms) ? Math.min(DELAY_MS_MAX, Math.max(0, ms)) : 0
-    const timer = setTimeout(resolve, wait)
-    const stop = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    if (signal.aborted) stop()
-    else signal.addEventListener('abort', stop, { once: true })
-  })
 }
 
 function refuse(

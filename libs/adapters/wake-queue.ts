@@ -1,21 +1,17 @@
-import {
-  createPostgresBackend,
-  type JobsOptions,
-  Queue,
-  runMigrations,
-  Worker,
-  withBackend,
-} from 'bullmq'
-import { Redis } from 'ioredis'
+import { type JobsOptions, type Queue, runMigrations, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
 import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
 import type { Doorbell } from '#turns/ports.js'
-
-/** Where jobs are kept: Redis when its URL is given, otherwise BullMQ's own tables in the database. */
-export interface QueueConnection {
-  readonly redisUrl: string | null
-  readonly databaseUrl: string
-}
+import {
+  OnPostgres,
+  openQueue,
+  openRedis,
+  postgres,
+  type QueueConnection,
+  SCHEMA,
+  waitAtMost,
+} from './queue-connection.js'
 
 export const WAKE_QUEUE = 'palimpsest-wake'
 /** The schema's version is part of a job's name. */
@@ -26,7 +22,6 @@ export interface WakeJob {
   readonly agent_id: string
 }
 
-const SCHEMA = 'bullmq'
 const POOL_MAX = 4
 
 /** A queue that does not answer must not hold up whoever rings: the sweeper rings again. */
@@ -61,12 +56,7 @@ export class WakeQueue implements Doorbell {
     private readonly onError: (error: unknown) => void,
   ) {
     this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, 1, onError) : null
-    this.#queue = this.#redis
-      ? new Queue<WakeJob>(WAKE_QUEUE, { connection: this.#redis })
-      : (new OnPostgres.Queue(WAKE_QUEUE, {
-          connection: postgres(connection),
-        }) as unknown as Queue<WakeJob>)
-    this.#queue.on('error', onError)
+    this.#queue = openQueue<WakeJob>(WAKE_QUEUE, connection, this.#redis, POOL_MAX, onError)
   }
 
   /** While the agent is being worked on, any number of rings come to one further wake. */
@@ -90,12 +80,7 @@ export class WakeQueue implements Doorbell {
 
   /** Waits for the queue a while; never throws. */
   async #bounded(asked: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, RING_MS_MAX)
-    })
-    await Promise.race([asked.then(undefined, this.onError), late])
-    clearTimeout(timer)
+    await waitAtMost(asked.catch(this.onError), RING_MS_MAX)
   }
 }
 
@@ -121,39 +106,14 @@ export function startWakeWorker(
     ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })
     : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
         ...options,
-        connection: postgres(connection),
+        connection: postgres(connection, POOL_MAX),
       }) as unknown as Worker<WakeJob>)
   worker.on('error', onError)
   worker.on('failed', (_job, error) => onError(error))
   return {
     async close(deadlineMs) {
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, deadlineMs)
-      })
-      await Promise.race([worker.close().catch(onError), late])
-      clearTimeout(timer)
+      await waitAtMost(worker.close().catch(onError), deadlineMs)
       redis?.disconnect()
     },
   }
-}
-
-const OnPostgres = withBackend(createPostgresBackend)
-
-/** BullMQ opens pools of its own: only their options reach them. */
-function postgres({ databaseUrl }: QueueConnection) {
-  return {
-    connectionString: databaseUrl,
-    schema: SCHEMA,
-    max: POOL_MAX,
-    keepAlive: true,
-    options: `-c role=${APPLICATION_ROLE}`,
-  }
-}
-
-/** @param retries per request; null waits for ever, as a worker must. */
-function openRedis(url: string, retries: number | null, onError: (error: unknown) => void): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: retries })
-  redis.on('error', onError)
-  return redis
 }

@@ -22,7 +22,10 @@ import type { States, Verdict } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import type { CommandMetadata } from './metadata.js'
 
-/** Turns of one agent that may wait, the running one included. */
+/**
+ * Turns of one agent that may wait, the running one included. What comes as a job is not bounded: refused, it
+ * would be overtaken by the jobs behind it.
+ */
 export const PENDING_MAX = 100
 
 export type TurnChange =
@@ -82,7 +85,7 @@ export class ChangeTurnHandler implements ICommandHandler<ChangeTurn> {
       actor: by.actor,
       correlation: by.correlation ?? null,
       ...(by.epoch === undefined ? {} : { fence: { agentId, epoch: by.epoch } }),
-      ...(unit ? { room: unit.room } : {}),
+      ...(unit?.room ? { room: unit.room } : {}),
       ...(by.command ? { command: by.command } : {}),
       decide: (states, now) => {
         const decided = unit
@@ -114,9 +117,10 @@ function queuing(
         agent_id: agentId,
         pending_max: PENDING_MAX,
       })
+  const room = { agentId, pendingMax: rejects ? 0 : PENDING_MAX - 1, rejection: full }
   return {
     streams: [runId, agentId, ...(interrupts ? [interrupts] : [])],
-    room: { agentId, pendingMax: rejects ? 0 : PENDING_MAX - 1, rejection: full },
+    room: rejects || payload.source !== 'queue' ? room : null,
     decide(states: States): Decided<Append[]> {
       const refusal = missingAgent(states.agent(agentId))
       if (refusal) return reject(refusal)

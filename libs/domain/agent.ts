@@ -63,6 +63,7 @@ export type AgentEvent =
   | { readonly type: 'BlockDetached'; readonly payload: { block_id: string } }
   | { readonly type: 'ToolAttached'; readonly payload: { tool_id: string; name: string } }
   | { readonly type: 'ToolDetached'; readonly payload: { tool_id: string; name: string } }
+  | { readonly type: 'MessagesReset'; readonly payload: { through_run_id: string } }
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -86,6 +87,8 @@ export interface AgentState {
   readonly settings: AgentSettings
   readonly blocks: readonly AttachedBlock[]
   readonly tools: readonly AttachedTool[]
+  /** The newest run that is no longer in its context. */
+  readonly resetThrough: string | null
   readonly createdAt: string
   readonly createdBy: Actor | null
 }
@@ -124,6 +127,7 @@ export function initialAgent(id: string): AgentState {
     settings: BLANK,
     blocks: [],
     tools: [],
+    resetThrough: null,
     createdAt: '',
     createdBy: null,
   }
@@ -172,6 +176,8 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
     }
     case 'ToolDetached':
       return { ...state, tools: before.tools.filter((t) => t.id !== event.payload.tool_id) }
+    case 'MessagesReset':
+      return { ...state, resetThrough: event.payload.through_run_id }
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:
@@ -183,6 +189,8 @@ export type AgentCommand =
   | { readonly type: 'ConfigureAgent'; readonly settings: Partial<AgentSettings> }
   | { readonly type: 'AttachTool'; readonly tool: AttachedTool }
   | { readonly type: 'DetachTool'; readonly toolId: string }
+  /** `throughRunId`: the newest of its turns that has begun, or null when none has. */
+  | { readonly type: 'ResetMessages'; readonly throughRunId: string | null }
 
 /** A new agent with its tools; its blocks are attached in the same unit by `attachment.ts`. */
 export function createAgent(
@@ -224,6 +232,11 @@ export function decideAgent(state: AgentState, command: AgentCommand): Decided<A
       const tool = state.tools.find((t) => t.id === command.toolId)
       if (!tool) return accept([])
       return accept([{ type: 'ToolDetached', payload: { tool_id: tool.id, name: tool.name } }])
+    }
+    case 'ResetMessages': {
+      const { throughRunId: through_run_id } = command
+      if (through_run_id === null || through_run_id === state.resetThrough) return accept([])
+      return accept([{ type: 'MessagesReset', payload: { through_run_id } }])
     }
     default:
       return command satisfies never

@@ -130,6 +130,7 @@ describe('a type of event', () => {
     'BlockDetached',
     'ToolAttached',
     'ToolDetached',
+    'MessagesReset',
     'AgentDeleted',
     'TurnQueued',
     'TurnStarted',

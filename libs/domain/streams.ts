@@ -88,6 +88,7 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   BlockDetached: true,
   ToolAttached: true,
   ToolDetached: true,
+  MessagesReset: true,
   AgentDeleted: true,
   TurnQueued: true,
   TurnStarted: true,

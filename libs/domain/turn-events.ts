@@ -47,6 +47,11 @@ export interface TurnOptions {
   readonly assistant_message_tool_kwarg: string
   readonly include_return_message_types: readonly string[] | null
   readonly background: boolean
+  /** The caller reads the turn as it goes; by tokens, if it says so. */
+  readonly streaming?: true
+  readonly stream_tokens?: true
+  /** Told once when the turn is over. */
+  readonly callback_url?: string
 }
 
 /** Which older messages the model was not sent because they no longer fit its window. */
@@ -83,6 +88,9 @@ export type ParkReason = 'model_retry'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
+/** What a caller wants to find again beside its turn. */
+export type TurnMetadata = Readonly<Record<string, string | number | boolean | null>>
+
 /** News of the blocks a model was shown: the words, and the versions they reach up to. */
 export interface MemoryDelta {
   readonly text: string
@@ -104,6 +112,14 @@ export type TurnEvent =
         readonly options: TurnOptions
         /** Recognises an implicit retry: hash of principal, path and body. */
         readonly request_hash: string | null
+        /** The job it was queued by, where it came from a queue. */
+        readonly job_id?: string
+        /** Who is told once the turn is over. */
+        readonly reply_to?: { readonly queue: string }
+        readonly metadata?: TurnMetadata
+        readonly request_id?: string
+        /** W3C Trace Context of the caller. */
+        readonly traceparent?: string
       }
     }
   | {

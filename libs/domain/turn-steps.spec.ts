@@ -1,198 +1,218 @@
 import { describe, expect, it } from '@jest/globals'
 import {
-  askCancel,
   by,
-  cancel,
-  expire,
   fail,
   give,
   grown,
-  park,
   queued,
+  queuedPayload,
+  RUN,
   reply,
   requested,
-  requeue,
+  retry,
+  returned,
   start,
   USAGE,
 } from '../../test/support/turn-commands.js'
-import type { TurnState } from './turn.js'
+import { ATTEMPTS_WITHOUT_PROGRESS_MAX, initialTurn, type TurnState } from './turn.js'
 import type { TurnEvent } from './turn-events.js'
-import { nextAction, requestCancel, requeueTurn, startTurn } from './turn-steps.js'
+import { nextAction, queueTurn } from './turn-steps.js'
 
 const types = (events: readonly TurnEvent[]): string[] => events.map((event) => event.type)
-const next = (state: TurnState, epoch = state.epoch, now: string = by.now): string =>
-  nextAction(state, epoch, now).do
+const over = (state: TurnState): string => nextAction(state, state.epoch, by.now).do
 
-const LATER = '2026-01-05T09:30:00.000Z'
-const DEADLINE = '2026-01-05T10:00:00.000Z'
-const asked = grown(queued(), start(1))
-const calling = grown(asked, reply(1, ['a', 'web_search'], ['b', 'memory_insert']))
-const parked = grown(asked, park(1, 1, LATER))
-
-describe('cancelling a turn', () => {
-  it('ends one that waits at once', () => {
-    for (const waiting of [queued(), parked]) {
-      expect(types(askCancel(waiting))).toEqual(['TurnCancelRequested', 'TurnCancelled'])
-      expect(grown(waiting, askCancel)).toMatchObject({
-        status: 'cancelled',
-        stopReason: 'cancelled',
-        doneAt: by.now,
-      })
-    }
+describe('queueing a turn', () => {
+  it('happens once for a run', () => {
+    expect(queueTurn(queued(), queuedPayload())).toMatchObject({
+      ok: false,
+      rejection: { code: 'already_exists' },
+    })
   })
 
-  it('is for its worker to carry out while it runs, before anything else', () => {
-    const told = grown(calling, askCancel)
-    expect(told.status).toBe('running')
-    expect(next(told)).toBe('cancel')
-    expect(next(told, 2)).toBe('cancel')
-    expect(types(cancel(told))).toEqual(['TurnCancelled'])
+  it('needs a message', () => {
+    expect(queueTurn(initialTurn(RUN), { ...queuedPayload(), input: [] })).toMatchObject({
+      ok: false,
+      rejection: { code: 'empty_messages' },
+    })
+  })
+})
+
+describe('what a turn does next', () => {
+  const asked = grown(queued(), start(1))
+  const calling = grown(asked, reply(1, ['a', 'web_search'], ['b', 'memory_insert']))
+
+  it.each([
+    ['nothing, before it is queued', initialTurn(RUN), { do: 'nothing' }],
+    ['start, once queued', queued(), { do: 'start' }],
+    ['ask the model, once a request is recorded', asked, { do: 'ask', step: { step: 1 } }],
+    [
+      'make the calls that have not returned',
+      calling,
+      { do: 'call', calls: [{ index: 0 }, { index: 1 }] },
+    ],
+    [
+      'leave alone the calls that have',
+      grown(calling, give(1, 0)),
+      { do: 'call', calls: [{ index: 1 }] },
+    ],
+    [
+      'ask again after the last return',
+      grown(calling, give(1, 1), give(1, 0)),
+      { do: 'ask', step: { step: 2 } },
+    ],
+    [
+      'ask again after a failure of the model',
+      grown(asked, retry(1, 1)),
+      { do: 'ask', step: { retries: 1, notBefore: by.now } },
+    ],
+    ['nothing, once it is over', grown(asked, reply(1)), { do: 'nothing' }],
+    [
+      'start again, when its first request could not be made',
+      grown(queued(), start(1, null)),
+      { do: 'start' },
+    ],
+  ])('%s', (_name, state, action) => {
+    expect(nextAction(state, 1, by.now)).toMatchObject(action)
   })
 
-  it('keeps what has been done, and is said with who asked, where it stood and what it used', () => {
-    const told = grown(calling, askCancel)
-    expect(cancel(told)).toEqual([
+  it('start again under a newer claim, wherever it stands', () => {
+    for (const state of [asked, calling])
+      expect(nextAction(state, 2, by.now)).toEqual({ do: 'start' })
+  })
+})
+
+describe('starting a turn', () => {
+  it('records the start and the first request in one commit', () => {
+    expect(start(1)(queued())).toEqual([
+      { type: 'TurnStarted', payload: { worker_id: 'worker-1', epoch: 1, attempt: 1 } },
+      { type: 'ModelRequested', payload: requested(1) },
+    ])
+  })
+
+  it('resumes under a new claim without another request', () => {
+    expect(start(2)(grown(queued(), start(1)))).toMatchObject([
+      { type: 'TurnStarted', payload: { epoch: 2, attempt: 2 } },
+    ])
+  })
+
+  it('happens once under one claim', () => {
+    expect(start(1)(grown(queued(), start(1)))).toEqual([])
+    const unasked = grown(queued(), start(1, null))
+    expect(types(start(1)(unasked))).toEqual(['ModelRequested'])
+  })
+
+  it('dead-letters a turn that was started three times without a new step', () => {
+    const tried = grown(queued(), start(1), start(2), start(3))
+    expect(start(4)(tried)).toMatchObject([{ type: 'TurnDeadLettered', payload: { attempts: 3 } }])
+    expect(over(grown(tried, start(4)))).toBe('nothing')
+  })
+
+  it('counts starts whose first request could not be made', () => {
+    const tried = grown(queued(), start(1, null), start(2, null), start(3, null))
+    expect(types(start(4)(tried))).toEqual(['TurnDeadLettered'])
+  })
+
+  it('forgets earlier starts with every recorded answer and every return', () => {
+    const calls = [
+      ['a', 'memory_insert'],
+      ['b', 'memory_insert'],
+    ] as const
+    const tried = grown(queued(), start(1), start(2), start(3))
+    const answered = grown(tried, reply(1, ...calls), start(4), start(5), start(6))
+    expect(answered.attemptsWithoutProgress).toBe(ATTEMPTS_WITHOUT_PROGRESS_MAX)
+    expect(types(start(7)(grown(answered, give(1, 0))))).toEqual(['TurnStarted'])
+  })
+})
+
+describe('recording an answer of the model', () => {
+  const asked = grown(queued(), start(1))
+
+  it('ends the turn when there is no tool call, with the usage of all its steps', () => {
+    const second = grown(asked, reply(1, ['a', 'web_search']), give(1, 0))
+    expect(reply(2)(second)).toMatchObject([
+      { type: 'ModelResponded' },
       {
-        type: 'TurnCancelled',
-        payload: { by: { kind: 'user', id: 'ann' }, at_step: 1, usage: USAGE },
+        type: 'TurnCompleted',
+        payload: { stop_reason: 'end_turn', usage: { total_tokens: 30, cached_input_tokens: 4 } },
       },
     ])
   })
 
-  it('ends it with the answer that comes meanwhile, which was paid for', () => {
-    const told = grown(asked, askCancel)
-    for (const answer of [reply(1), reply(1, ['a', 'web_search'])]) {
-      const events = answer(told)
-      expect(types(events)).toEqual(['ModelResponded', 'TurnCancelled'])
-      expect(events[1]).toMatchObject({ payload: { at_step: 1, usage: USAGE } })
-    }
-  })
-
-  it('ends it with the return that comes meanwhile, whose edit is made', () => {
-    expect(types(give(1, 1)(grown(calling, askCancel)))).toEqual(['ToolReturned', 'TurnCancelled'])
-  })
-
-  it('happens once, and not to one that is over or was never there', () => {
-    expect(askCancel(grown(asked, askCancel))).toEqual([])
-    expect(askCancel(grown(asked, reply(1)))).toEqual([])
-    expect(requestCancel({ ...queued(), status: 'none' }, { by: by.actor })).toEqual([])
-    expect(cancel(asked)).toEqual([])
-    expect(cancel(grown(queued(), askCancel))).toEqual([])
-  })
-})
-
-describe('parking a turn', () => {
-  it('says for what and until when, with the retry it waits for', () => {
-    const events = park(1, 1, LATER)(asked)
-    expect(types(events)).toEqual(['ModelRetryScheduled', 'TurnParked'])
-    expect(events[1]).toMatchObject({ payload: { reason: 'model_retry', until: LATER } })
-    expect(parked).toMatchObject({ status: 'parked', parked: { until: LATER } })
-  })
-
-  it('does not wait past the deadline', () => {
-    const due = grown(queued({}, '2026-01-05T09:10:00.000Z'), start(1))
-    expect(park(1, 1, LATER)(due)[1]).toMatchObject({
-      payload: { until: '2026-01-05T09:10:00.000Z' },
-    })
-  })
-
-  it('leaves it to whoever claims the agent next', () => {
-    expect(next(parked, 1)).toBe('nothing')
-    expect(next(parked, 2)).toBe('start')
-    const events = startTurn(parked, { workerId: 'worker-2', epoch: 2 }, requested(1))
-    expect(events).toEqual([
-      { type: 'TurnResumed', payload: { worker_id: 'worker-2', epoch: 2, from_step: 1 } },
+  it('records every call before any of them is made', () => {
+    expect(reply(1, ['a', 'web_search'], ['b', 'memory_insert'])(asked)).toMatchObject([
+      { type: 'ModelResponded' },
+      { type: 'ToolCalled', payload: { step: 1, index: 0, tool_call_id: 'a', name: 'web_search' } },
+      { type: 'ToolCalled', payload: { step: 1, index: 1, tool_call_id: 'b', args: '{}' } },
     ])
-    expect(next(grown(parked, start(2)))).toBe('ask')
   })
 
-  it('is no start: it does not wear the attempts out', () => {
-    const { attempts, attemptsWithoutProgress } = grown(parked, start(2))
-    expect({ attempts, attemptsWithoutProgress }).toEqual({
-      attempts: 1,
-      attemptsWithoutProgress: 1,
-    })
+  it('makes repeated and empty ids of calls unique in the turn', () => {
+    const first = grown(asked, reply(1, ['a', 'x'], ['a', 'x'], ['', 'x']))
+    const ids = first.steps[0]?.calls.map((call) => call.tool_call_id) ?? []
+    expect(ids[0]).toBe('a')
+    const next = grown(first, give(1, 0), give(1, 1), give(1, 2), reply(2, ['a', 'x'], ['b', 'x']))
+    const later = next.steps[1]?.calls.map((call) => call.tool_call_id) ?? []
+    expect(later[1]).toBe('b')
+    expect(new Set([...ids, ...later]).size).toBe(5)
+    expect([...ids, ...later].every((id) => id !== '')).toBe(true)
+    const said = next.steps[1]?.reply?.tool_calls.map((call) => call.tool_call_id)
+    expect(said).toEqual(later)
   })
 
-  it('does not happen to a turn that is to be cancelled', () => {
-    expect(types(park(1, 1, LATER)(grown(asked, askCancel)))).toEqual(['ModelRetryScheduled'])
-  })
-})
-
-describe('a deadline', () => {
-  it('comes before everything but a cancellation, from its very millisecond on', () => {
-    const due = grown(queued({}, DEADLINE), start(1))
-    expect(next(due, 1, '2026-01-05T09:59:59.999Z')).toBe('ask')
-    expect(next(due, 1, DEADLINE)).toBe('expire')
-    expect(next(grown(due, askCancel), 1, DEADLINE)).toBe('cancel')
-    expect(next(queued({}, DEADLINE), 1, DEADLINE)).toBe('expire')
-  })
-
-  it('ends the turn, and says so', () => {
-    const due = grown(queued({}, DEADLINE), start(1), expire(DEADLINE))
-    expect(due).toMatchObject({
-      status: 'failed',
-      stopReason: 'error',
-      failure: { class: 'Deadline', facts: { deadline: DEADLINE } },
-    })
-  })
-
-  it('is not over before its time, or without one', () => {
-    expect(expire(by.now)(queued({}, DEADLINE))).toEqual([])
-    expect(expire(DEADLINE)(queued())).toEqual([])
-  })
-
-  it('of a running turn is its worker’s alone to keep', () => {
-    const due = grown(queued({}, DEADLINE), start(1))
-    expect(expire(DEADLINE, false)(due)).toEqual([])
-    expect(types(expire(DEADLINE, false)(queued({}, DEADLINE)))).toEqual(['TurnFailed'])
-    expect(types(expire(DEADLINE, false)(grown(due, park(1, 1, LATER))))).toEqual(['TurnFailed'])
+  it('happens once for a step', () => {
+    const answered = grown(asked, reply(1, ['a', 'x']))
+    expect(reply(1, ['b', 'x'])(answered)).toEqual([])
+    expect(reply(2)(asked)).toEqual([])
+    expect(retry(1, 1)(answered)).toEqual([])
   })
 })
 
-describe('trying a failed turn again', () => {
-  const failed = grown(calling, give(1, 0), fail)
+describe('recording a return', () => {
+  const calling = grown(queued(), start(1), reply(1, ['a', 'web_search'], ['b', 'send_message']))
 
-  it('goes on from its last recorded step', () => {
-    expect(types(requeue(failed))).toEqual(['TurnRequeued'])
-    const again = grown(failed, requeue)
-    expect(again).toMatchObject({
-      status: 'queued',
-      stopReason: null,
-      failure: null,
-      doneAt: null,
-      attemptsWithoutProgress: 0,
-      usage: USAGE,
-    })
-    expect(next(again, 2)).toBe('start')
-    const going = grown(again, start(2))
-    expect(nextAction(going, 2, by.now)).toMatchObject({ do: 'call', calls: [{ index: 1 }] })
+  it('of one call of several says nothing about what comes next', () => {
+    expect(give(1, 0)(calling)).toEqual([{ type: 'ToolReturned', payload: returned(1, 0) }])
   })
 
-  it('forgets that it was to be cancelled, and that it was parked', () => {
-    const due = grown(queued({}, DEADLINE), start(1), park(1, 1, LATER), expire(DEADLINE))
-    expect(grown(due, requeue)).toMatchObject({ status: 'queued', parked: null })
-    expect(grown(asked, askCancel, fail, requeue).cancelRequested).toBeNull()
+  it('of the last call carries the next request, with what its returns have told the model', () => {
+    const seen = grown(queued(), start(1, requested(1, { 'block-1': 3, 'block-2': 5 })))
+    const two = grown(seen, reply(1, ['a', 'memory_insert'], ['b', 'memory_insert']))
+    const one = grown(two, give(1, 1, { seen: { 'block-1': 5 } }))
+    expect(give(1, 0, { seen: { 'block-1': 4 } })(one)).toMatchObject([
+      { type: 'ToolReturned' },
+      { type: 'ModelRequested', payload: { step: 2, seen: { 'block-1': 5, 'block-2': 5 } } },
+    ])
   })
 
-  it('gives a dead-lettered turn its attempts back', () => {
-    const dead = grown(queued(), start(1, null), start(2, null), start(3, null), start(4, null))
-    expect(dead.status).toBe('dead_lettered')
-    expect(grown(dead, requeue, start(5)).status).toBe('running')
+  it('of the last call carries the end after a terminal tool, if that succeeded', () => {
+    const one = grown(calling, give(1, 0))
+    expect(give(1, 1)(one)).toMatchObject([
+      { type: 'ToolReturned' },
+      { type: 'TurnCompleted', payload: { stop_reason: 'tool_rule' } },
+    ])
+    expect(types(give(1, 1, { status: 'error' })(one))).toEqual(['ToolReturned', 'ModelRequested'])
   })
 
-  it('is refused for one that did not fail', () => {
-    for (const state of [
-      queued(),
-      asked,
-      parked,
-      grown(asked, reply(1)),
-      grown(queued(), askCancel),
-    ]) {
-      expect(requeueTurn(state, by.actor)).toMatchObject({
-        ok: false,
-        rejection: { code: 'run_not_failed', facts: { status: state.status } },
-      })
-    }
+  it('of the last step that is allowed carries the end', () => {
+    const last = grown(queued({ max_steps: 1 }), start(1), reply(1, ['a', 'web_search']))
+    expect(give(1, 0)(last)).toMatchObject([
+      { type: 'ToolReturned' },
+      { type: 'TurnCompleted', payload: { stop_reason: 'max_steps' } },
+    ])
+  })
+
+  it('happens once for a call', () => {
+    const one = grown(calling, give(1, 0))
+    expect(give(1, 0)(one)).toEqual([])
+    expect(give(2, 0)(one)).toEqual([])
+    expect(give(1, 7)(one)).toEqual([])
+  })
+})
+
+describe('failing a turn', () => {
+  it('says what it had used until then, and happens once', () => {
+    const calling = grown(queued(), start(1), reply(1, ['a', 'web_search']))
+    expect(fail(calling)).toMatchObject([{ type: 'TurnFailed', payload: { usage: USAGE } }])
+    expect(fail(grown(calling, fail))).toEqual([])
   })
 })

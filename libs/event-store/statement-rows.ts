@@ -29,6 +29,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'hidden',
     'project_id',
     'deleted',
+    'reset_through',
     'created_at',
     'created_by',
   ],

@@ -170,6 +170,28 @@ export async function readStream(
   return rows.map(toEvent)
 }
 
+/**
+ * What several streams hold behind the version known of each: at most `limit` events, each stream's in
+ * order. By a lateral join, since no plan may ever read the log through for it.
+ */
+export async function readStreamsAfter(
+  db: Queryable,
+  tenantId: string,
+  known: ReadonlyMap<string, number>,
+  limit: number,
+): Promise<StreamEvent[]> {
+  const { rows } = await db.query<EventRow>({
+    name: 'read-streams-after',
+    text: `select ${COLUMNS} from unnest($2::text[], $3::int[]) s(stream_id, known)
+      cross join lateral (select * from events
+        where tenant_id = $1 and stream_id = s.stream_id and version > s.known
+        order by version limit $4) e
+      order by e.stream_id, e.version limit $4`,
+    values: [tenantId, [...known.keys()], [...known.values()], limit],
+  })
+  return rows.map(toEvent)
+}
+
 /** Every link of a stream's chain, with the exact payload text, for verification. */
 export async function readChain(
   db: Queryable,

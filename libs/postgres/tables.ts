@@ -94,6 +94,8 @@ export interface AgentRow {
   hidden: boolean | null
   project_id: string | null
   deleted: boolean
+  /** The newest of its runs that its context no longer holds. */
+  reset_through: string | null
   created_at: string
   created_by: Actor
 }
@@ -269,6 +271,8 @@ export interface Tables {
   quarantined_streams: QuarantinedStreamsTable
   mailboxes: MailboxesTable
   workers: WorkersTable
+  run_callbacks: Record<'tenant_id' | 'run_id', string> &
+    Record<'error', string | null> & { sent_at: Date | null; status_code: number | null }
   tools: ToolsTable
 }
 

@@ -15,6 +15,7 @@ export function agentRow(event: StreamEvent, state: AgentState): AgentRow {
     hidden: settings.hidden,
     project_id: settings.project_id,
     deleted: state.deleted,
+    reset_through: state.resetThrough,
     created_at: state.createdAt,
     created_by: state.createdBy ?? event.actor,
   }

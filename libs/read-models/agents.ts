@@ -118,6 +118,9 @@ export async function messageIdsOfAgents(
         select m.message_id, t.seq, m.version, m.item
           from (select run_id, seq from turns
                  where tenant_id = $1 and agent_id = a.agent_id
+                   and seq > coalesce((select r.seq from agents g
+                         join turns r on r.tenant_id = g.tenant_id and r.run_id = g.reset_through
+                        where g.tenant_id = $1 and g.agent_id = a.agent_id), 0)
                  order by seq desc limit $3) t
           join messages m on m.tenant_id = $1 and m.run_id = t.run_id
          order by t.seq desc, m.version desc, m.item desc limit $3) n
@@ -222,4 +225,23 @@ async function sortKey(
     .where('a.agent_id', '=', agentId)
     .executeTakeFirst()
   return row && [row.sort_key, agentId]
+}
+
+/** Ids of agents with exactly this name, the oldest first: no more than two, which are too many. */
+export async function agentsNamed(
+  { db }: Pick<Reads, 'db'>,
+  tenantId: string,
+  name: string,
+): Promise<string[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .select('agent_id')
+    .where('tenant_id', '=', tenantId)
+    .where('name', '=', name)
+    .where('deleted', '=', false)
+    .orderBy('created_at')
+    .orderBy('agent_id')
+    .limit(2)
+    .execute()
+  return rows.map((row) => row.agent_id)
 }

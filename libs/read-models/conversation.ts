@@ -1,4 +1,4 @@
-import { type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { MessageContent, Tables } from '#postgres/tables.js'
 
 /** A stored message in the order the agent lived it: turn order, version, item. */
@@ -13,16 +13,18 @@ export interface ConversationMessage {
 const PAST_MESSAGES_MAX = 2_000
 
 /**
- * The newest messages of an agent's earlier turns, oldest first; `from` begins at a known message
- * instead, so that a resumed turn sends what it sent before.
+ * The newest messages of an agent's earlier turns, oldest first.
+ *
+ * @param resetThrough the newest run that no longer counts among them
  */
 export async function pastMessages(
   db: Kysely<Tables>,
   tenantId: string,
   agentId: string,
   beforeSeq: number,
+  resetThrough: string | null,
 ): Promise<{ messages: ConversationMessage[]; total: number }> {
-  const earlier = db
+  const turns = db
     .selectFrom('messages as m')
     .innerJoin('turns as t', (join) =>
       join.onRef('t.tenant_id', '=', 'm.tenant_id').onRef('t.run_id', '=', 'm.run_id'),
@@ -30,6 +32,11 @@ export async function pastMessages(
     .where('t.tenant_id', '=', tenantId)
     .where('t.agent_id', '=', agentId)
     .where('t.seq', '<', String(beforeSeq))
+  const earlier =
+    resetThrough === null
+      ? turns
+      : turns.where(sql<SqlBool>`t.seq > (select r.seq from turns r
+          where r.tenant_id = ${tenantId} and r.run_id = ${resetThrough})`)
   const rows = await earlier
     .select(['m.message_id', 'm.role', 'm.content', 'm.created_at'])
     .orderBy('t.seq', 'desc')
@@ -39,6 +46,14 @@ export async function pastMessages(
     .execute()
   const count = await earlier.select(sql<string>`count(*)`.as('n')).executeTakeFirstOrThrow()
   return { messages: rows.reverse(), total: Number(count.n) }
+}
+
+/** True of messages (`m`, of turns `t`) that were not taken out of their agent's context. */
+export function isInContext(tenantId: string, agentId: string): RawBuilder<SqlBool> {
+  return sql<SqlBool>`(t.seq is null or t.seq > coalesce((
+    select r.seq from agents a
+      join turns r on r.tenant_id = a.tenant_id and r.run_id = a.reset_through
+     where a.tenant_id = ${tenantId} and a.agent_id = ${agentId}), 0))`
 }
 
 export interface ConversationSearch {
@@ -63,27 +78,28 @@ export async function searchConversation(
 ): Promise<ConversationMessage[]> {
   const { query, from, until } = search
   let said = db
-    .selectFrom('messages')
-    .select(['message_id', 'role', 'content', 'created_at'])
-    .where('tenant_id', '=', tenantId)
-    .where('agent_id', '=', agentId)
-    .where('run_id', 'is not', null)
-    .where('role', 'in', [...search.roles])
+    .selectFrom('messages as m')
+    .innerJoin('turns as t', (join) =>
+      join.onRef('t.tenant_id', '=', 'm.tenant_id').onRef('t.run_id', '=', 'm.run_id'),
+    )
+    .select(['m.message_id', 'm.role', 'm.content', 'm.created_at'])
+    .where('m.tenant_id', '=', tenantId)
+    .where('m.agent_id', '=', agentId)
+    .where(isInContext(tenantId, agentId))
+    .where('m.role', 'in', [...search.roles])
     .limit(search.limit)
-  if (from) said = said.where('created_at', '>=', from)
-  if (until) said = said.where('created_at', '<', until)
-  if (!query) return newestFirst(said).execute()
+  if (from) said = said.where('m.created_at', '>=', from)
+  if (until) said = said.where('m.created_at', '<', until)
+  const newest = (rows: typeof said) =>
+    rows.orderBy('m.created_at', 'desc').orderBy('m.message_id').execute()
+  if (!query) return newest(said)
   const wanted = sql`websearch_to_tsquery('simple', ${query})`
   const matching = said
-    .where(sql<boolean>`message_words(content) @@ ${wanted}`)
-    .orderBy(sql`ts_rank_cd(message_words(content), ${wanted})`, 'desc')
-  const found = await newestFirst(matching).execute()
+    .where(sql<boolean>`message_words(m.content) @@ ${wanted}`)
+    .orderBy(sql`ts_rank_cd(message_words(m.content), ${wanted})`, 'desc')
+  const found = await newest(matching)
   if (found.length > 0) return found
   const pattern = `%${query.replaceAll(/[\\%_]/g, '\\$&')}%`
-  const text = sql<boolean>`coalesce(content->>'content', content->>'result') ilike ${pattern}`
-  return newestFirst(said.where(text)).execute()
-}
-
-function newestFirst<O>(query: SelectQueryBuilder<Tables, 'messages', O>) {
-  return query.orderBy('created_at', 'desc').orderBy('message_id')
+  const text = sql<boolean>`coalesce(m.content->>'content', m.content->>'result') ilike ${pattern}`
+  return newest(said.where(text))
 }

@@ -1,6 +1,7 @@
 import { type Selectable, sql } from 'kysely'
 import type { Database } from '#postgres/database.js'
 import type { Tables } from '#postgres/tables.js'
+import { isInContext } from './conversation.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
 
 /** One stored message; on the wire it may become several items. Pages count stored messages. */
@@ -13,14 +14,17 @@ export type StoredMessage = Selectable<Tables['messages']>
 const AGENT_ORDER = [sql`coalesce(t.seq, 0)`, sql.ref('m.version'), sql.ref('m.item')]
 const RUN_ORDER = [sql.ref('m.version'), sql.ref('m.item')]
 
-/** An agent's messages, the system message included. */
+/** An agent's messages, the system message included, without what it was made to forget. */
 export function messagesOfAgent(
   db: Database,
   tenantId: string,
   agentId: string,
   page: PageRequest,
 ): Promise<Listed<StoredMessage>> {
-  const messages = () => messagesWithTurn(db, tenantId).where('m.agent_id', '=', agentId)
+  const messages = () =>
+    messagesWithTurn(db, tenantId)
+      .where('m.agent_id', '=', agentId)
+      .where(isInContext(tenantId, agentId))
   return readPage(
     page,
     AGENT_ORDER,

@@ -44,6 +44,7 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
       ]
     case 'ToolAttached':
     case 'ToolDetached':
+    case 'MessagesReset':
     case 'AgentDeleted':
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
     case 'BlockAttached':
@@ -66,6 +67,7 @@ type TurnStreamEvent = Exclude<
       | `Text${string}`
       | 'EditReverted'
       | 'RightChanged'
+      | 'MessagesReset'
   }
 >
 

@@ -4,7 +4,12 @@ import type { Tables } from '#postgres/tables.js'
 import { type Listed, type PageRequest, readPage } from './listing.js'
 
 /** A turn as lists and waiters read it; the wire calls it a run. */
-export type RunRow = Selectable<Tables['turns']>
+export type RunRow = Selectable<Tables['turns']> & {
+  /** How the call to its callback_url went; absent or null where none was made. */
+  readonly callback_sent_at?: Date | null
+  readonly callback_status_code?: number | null
+  readonly callback_error?: string | null
+}
 
 /** What a list of runs may be narrowed to; an absent member narrows nothing. */
 export interface RunFilter {
@@ -20,8 +25,26 @@ export async function getRun(
   tenantId: string,
   runId: string,
 ): Promise<RunRow | null> {
-  const row = await runs(db, tenantId, {}).where('run_id', '=', runId).executeTakeFirst()
+  const row = await runs(db, tenantId, {}).where('t.run_id', '=', runId).executeTakeFirst()
   return row ?? null
+}
+
+/** The newest of an agent's runs that has begun; null when none has. */
+export async function newestBegunRun(
+  db: Database,
+  tenantId: string,
+  agentId: string,
+): Promise<string | null> {
+  const row = await db
+    .selectFrom('turns')
+    .select('run_id')
+    .where('tenant_id', '=', tenantId)
+    .where('agent_id', '=', agentId)
+    .where('status', '<>', 'queued')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.run_id ?? null
 }
 
 /** The agent's turns that have not ended, in their order: the first is the one it is at. */
@@ -50,7 +73,7 @@ export function listRuns(
 ): Promise<Listed<RunRow>> {
   return readPage(
     page,
-    [sql.ref('queued_at'), sql.ref('run_id')],
+    [sql.ref('t.queued_at'), sql.ref('t.run_id')],
     async (cursor) => {
       const row = await getRun(db, tenantId, cursor)
       return row ? [row.queued_at, row.run_id] : undefined
@@ -62,7 +85,18 @@ export function listRuns(
 
 function runs(db: Database, tenantId: string, filter: RunFilter) {
   const { agentIds, statuses, background, stopReason } = filter
-  let query = db.selectFrom('turns').selectAll().where('tenant_id', '=', tenantId)
+  let query = db
+    .selectFrom('turns as t')
+    .leftJoin('run_callbacks as c', (join) =>
+      join.onRef('c.tenant_id', '=', 't.tenant_id').onRef('c.run_id', '=', 't.run_id'),
+    )
+    .selectAll('t')
+    .select([
+      'c.sent_at as callback_sent_at',
+      'c.status_code as callback_status_code',
+      'c.error as callback_error',
+    ])
+    .where('t.tenant_id', '=', tenantId)
   if (agentIds) query = query.where(sql<boolean>`agent_id = any(${[...agentIds]})`)
   if (statuses) query = query.where(sql<boolean>`status = any(${[...statuses]})`)
   if (background !== undefined) {

@@ -59,6 +59,18 @@ export interface ModelResponse {
   readonly repaired: boolean
 }
 
+/** A piece of an answer while it is written; the pieces of one part concatenate to it. */
+export type ModelDelta =
+  | { readonly part: 'reasoning' | 'content'; readonly text: string }
+  | {
+      readonly part: 'call'
+      readonly index: number
+      readonly id: string
+      readonly name: string
+      /** Of the arguments, never empty. */
+      readonly text: string
+    }
+
 /** Failure classes of a model call: the first three may be tried again. */
 export type ModelFailureClass =
   | 'Provider.RateLimited'
@@ -111,8 +123,17 @@ export interface ModelRoute {
 }
 
 export interface Model {
-  /** Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason. */
-  respond(request: ModelRequest, signal: AbortSignal): Promise<ModelResponse>
+  /**
+   * Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason.
+   *
+   * @param onDelta hears a beginning of the answer while it is written: reasoning, then content, then
+   *   the calls in order. The answer returned is the same with and without it.
+   */
+  respond(
+    request: ModelRequest,
+    signal: AbortSignal,
+    onDelta?: (delta: ModelDelta) => void,
+  ): Promise<ModelResponse>
   list(signal: AbortSignal): Promise<readonly ModelDescription[]>
   /** Asks nobody. Null when no provider has the name; `respond` then fails for good. */
   route(asked: string): ModelRoute | null
@@ -170,4 +191,23 @@ export interface Doorbell {
   ring(tenantId: string, agentId: string): Promise<void>
   /** For an agent whose owner died: steps around a dead job that still holds the deduplication key. */
   ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void>
+}
+
+/** How far a turn has come, for whoever queued it as a job. */
+export interface JobProgress {
+  readonly step: number
+  /** The first tool the model called in this step, or null. */
+  readonly tool: string | null
+  /** Tokens of the turn so far, prompts included. */
+  readonly tokens: number
+}
+
+/** The jobs of services that queue turns: what they are told, in the queue they know. */
+export interface ProducerJobs {
+  /** Notes a step on a job. Lost without harm: never throws. */
+  note(jobId: string, line: string, progress: JobProgress): Promise<void>
+  /** The job's turn is over: it need not wait any longer to look. A hint: never throws. */
+  wake(jobId: string): Promise<void>
+  /** Adds a job to a queue, once as long as it is there. Throws while the queue is away. */
+  send(queue: string, name: string, jobId: string, data: object): Promise<void>
 }

@@ -87,7 +87,7 @@ export async function compileContext(
     input: turn.input,
     tools: tools.map(toModelTool),
   }
-  const past = await pastMessages(db, tenantId, turn.agentId, seq)
+  const past = await pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough)
   const fitted = first
     ? {
         history: since(past.messages, first.history.from_message_id),

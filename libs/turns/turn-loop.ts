@@ -8,6 +8,7 @@ import type { Claim } from './mailbox.js'
 import { afterFailure, replyPayload } from './model-outcome.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
 import { PAUSE_MS_MAX } from './retry.js'
+import type { StreamedTurns } from './streamed-turns.js'
 import { toolStep } from './tool-step.js'
 import {
   type ContextSources,
@@ -28,6 +29,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
+  readonly streamed: StreamedTurns
 }
 
 type FailureReason =
@@ -205,7 +207,10 @@ class TurnRun {
     const asked = Date.now()
     let response: ModelResponse
     try {
-      response = await this.options.model.respond(request, this.#waiting.signal)
+      const { model, streamed } = this.options
+      const { tenantId } = this.claim
+      const { signal } = this.#waiting
+      response = await streamed.ask(model, tenantId, this.#state, step, request, signal)
     } catch (error) {
       if (this.#waiting.signal.aborted || !(error instanceof ModelFailure)) throw error
       const change = afterFailure(step, error, Math.random(), Date.now())

@@ -1,4 +1,5 @@
 import type { LettaClients } from './letta-clients.js'
+import { chunksOf } from './run-streams.js'
 
 /** What the calls are about; each call may use up what `spare` makes. */
 export interface Story {
@@ -147,6 +148,17 @@ export const CLIENT_CALLS: readonly ClientCall[] = [
     (c, s) => c.agents.messages.createAsync(s.agentId, { messages }),
   ),
   call(
+    `POST ${AGENTS}/messages/stream`,
+    async (c, s) => chunksOf(await c.agents.messages.createStream(s.agentId, { messages })),
+    async (c, s) => chunksOf(await c.agents.messages.stream(s.agentId, { messages })),
+  ),
+  call(
+    `PATCH ${AGENTS}/reset-messages`,
+    async (c, s) => c.agents.messages.reset((await s.spare()).agent),
+    async (c, s) =>
+      c.agents.messages.reset((await s.spare()).agent, { add_default_initial_messages: true }),
+  ),
+  call(
     `POST ${AGENTS}/messages/cancel`,
     (c, s) => c.agents.messages.cancel(s.agentId, { runIds: [s.runId] }),
     (c, s) => c.agents.messages.cancel(s.agentId, { run_ids: [s.runId] }),
@@ -196,6 +208,11 @@ export const CLIENT_CALLS: readonly ClientCall[] = [
     'GET /v1/runs/:run_id/steps',
     (c, s) => c.runs.steps.list(s.runId),
     (c, s) => c.runs.steps.list(s.runId),
+  ),
+  call(
+    'POST /v1/runs/:run_id/stream',
+    async (c, s) => chunksOf(await c.runs.stream(s.runId)),
+    async (c, s) => chunksOf(await c.runs.messages.stream(s.runId)),
   ),
   call(
     'GET /v1/runs/:run_id/usage',

@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type LoopbackRequest, sendJson } from '#adapters/loopback-server.js'
+import { type Completion, completionChunks } from '#adapters/simulated-stream.js'
 import { responsesAnswer } from './responses-answer.js'
 import { type AnyStep, ScriptedServer } from './scripted-server.js'
 
@@ -11,6 +13,12 @@ export interface ModelAnswer {
   readonly finishReason?: string
   readonly usage?: object | null
   readonly id?: string | null
+  /** Of a stream: milliseconds between two chunks. */
+  readonly paceMs?: number
+  /** Of a stream: after so many chunks the rest waits. */
+  readonly pause?: { readonly after: number; readonly until: Promise<unknown> }
+  /** Of a stream: after so many chunks it ends, or the connection breaks. */
+  readonly broken?: { readonly after: number; readonly how: 'end' | 'cut' | 'stall' }
 }
 
 export interface ScriptedToolCall {
@@ -61,7 +69,8 @@ export class ScriptedModelServer {
     (answer, request, response) => {
       const whole = this.completion(answer, request)
       if (request.wire === 'responses') return sendJson(response, 200, responsesAnswer(whole))
-      sendJson(response, 200, whole)
+      if (!request.body['stream']) return sendJson(response, 200, whole)
+      void stream(whole as Completion, answer, response)
     },
     listModels,
   )
@@ -192,4 +201,25 @@ function listModels(request: LoopbackRequest, response: ServerResponse): boolean
   }))
   sendJson(response, 200, { object: 'list', data })
   return true
+}
+
+/** The same completion in chunks, paused or broken off as the script says. */
+async function stream(
+  whole: Completion,
+  { paceMs = 0, pause, broken }: ModelAnswer,
+  response: ServerResponse,
+): Promise<void> {
+  const chunks = completionChunks(whole, true)
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  for (const [sent, chunk] of chunks.entries()) {
+    if (sent === pause?.after) await pause.until
+    if (paceMs > 0) await sleep(paceMs)
+    if (sent === broken?.after) {
+      if (broken.how === 'end') response.end()
+      if (broken.how === 'cut') response.destroy()
+      return
+    }
+    response.write(`data: ${JSON.stringify(chunk)}\n\n`)
+  }
+  response.end('data: [DONE]\n\n')
 }

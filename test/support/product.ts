@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, readConfig } from '#adapters/config.js'
-import { openApi, type RunningApi } from '../../apps/api/api.js'
+import { type ApiOptions, openApi, type RunningApi } from '../../apps/api/api.js'
 import { openWorker, type RunningWorker, type WorkerOptions } from '../../apps/worker/worker.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
@@ -27,6 +27,8 @@ export interface ProductOptions {
   /** How every worker is opened. */
   readonly worker?: Partial<WorkerOptions>
   readonly requestTimeoutMs?: number
+  /** How the api is opened. */
+  readonly api?: Partial<ApiOptions>
 }
 
 /** Starts api and workers as their processes do, with the stand-ins unless `env` names providers. */
@@ -55,6 +57,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const { requestTimeoutMs } = options
   const api: RunningApi = await openApi(config, database.url, {
     log,
+    ...options.api,
     ...(requestTimeoutMs ? { requestTimeoutMs } : {}),
   })
   const workers: RunningWorker[] = []

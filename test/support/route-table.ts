@@ -34,7 +34,7 @@ export function filled(path: string, ids: Readonly<Record<string, string>> = {})
   })
 }
 
-/** What Letta's clients must find here; streams and resetting come with their own work. */
+/** What Letta's clients must find here. */
 export const MUST = `
   GET /v1/agents
   POST /v1/agents
@@ -51,6 +51,8 @@ export const MUST = `
   POST /v1/agents/:agent_id/messages
   POST /v1/agents/:agent_id/messages/async
   POST /v1/agents/:agent_id/messages/cancel
+  POST /v1/agents/:agent_id/messages/stream
+  PATCH /v1/agents/:agent_id/reset-messages
   GET /v1/agents/:agent_id/tools
   PATCH /v1/agents/:agent_id/tools/attach/:tool_id
   PATCH /v1/agents/:agent_id/tools/detach/:tool_id
@@ -68,6 +70,7 @@ export const MUST = `
   GET /v1/runs/:run_id
   GET /v1/runs/:run_id/messages
   GET /v1/runs/:run_id/steps
+  POST /v1/runs/:run_id/stream
   GET /v1/runs/:run_id/usage
   GET /v1/steps
   GET /v1/steps/:step_id

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { echo } from '#domain/errors.js'
-import { jsonPointer } from './json-pointer.js'
+import { jsonPointer } from '#producer/json-pointer.js'
 import { type FieldError, Problem } from './problem.js'
 
 /** Most bytes of a body. */

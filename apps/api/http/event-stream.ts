@@ -4,7 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 export interface StreamMessage {
   readonly id?: string
   readonly event?: string
-  readonly data?: object
+  /** Text goes out as it is: one line. */
+  readonly data?: object | string
 }
 
 /** What a client waits before it connects again; not the same for all, so that they do not come at once. */
@@ -21,7 +22,8 @@ export class EventStream {
   readonly #gone = new AbortController()
   readonly #raw: FastifyReply['raw']
 
-  constructor(request: FastifyRequest, reply: FastifyReply) {
+  /** @param retries whether it tells how soon to connect again: only clients that do so understand it. */
+  constructor(request: FastifyRequest, reply: FastifyReply, retries = true) {
     reply.hijack()
     this.#raw = reply.raw
     this.#raw.on('close', () => this.#gone.abort())
@@ -34,7 +36,8 @@ export class EventStream {
     })
     this.#raw.flushHeaders()
     if (request.method === 'HEAD') this.#gone.abort()
-    else this.#raw.write(`retry: ${RETRY_MS_MIN + Math.floor(Math.random() * RETRY_MS_SPREAD)}\n\n`)
+    else if (retries)
+      this.#raw.write(`retry: ${RETRY_MS_MIN + Math.floor(Math.random() * RETRY_MS_SPREAD)}\n\n`)
   }
 
   /** Aborted when nobody reads any more. */
@@ -84,7 +87,9 @@ function frame({ id, event, data }: StreamMessage): string {
     ...(id === undefined ? [] : [`id: ${id}\n`]),
     ...(event === undefined ? [] : [`event: ${event}\n`]),
     // JSON has no line ends of its own, so one line holds it.
-    ...(data === undefined ? [] : [`data: ${JSON.stringify(data)}\n`]),
+    ...(data === undefined
+      ? []
+      : [`data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n`]),
   ]
   return `${lines.join('')}\n`
 }

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
-import { contextWindow, modelName } from '#adapters/openai-model.js'
+import { contextWindow, modelName } from '#adapters/model-names.js'
 import { AGENT_TYPES, type AgentSettings } from '#domain/agent.js'
 import { Problem } from '../http/problem.js'
 import { absentOr, id, integer, jsonObject, text } from '../http/validation.js'
@@ -144,3 +144,8 @@ const THINGS = ['Codex', 'Folio', 'Ledger', 'Parchment', 'Quill', 'Scribe', 'Scr
 function randomName(): string {
   return `${COLOURS[randomInt(COLOURS.length)]}${THINGS[randomInt(THINGS.length)]}`
 }
+
+/** The flag, which older clients send in the query, is read and changes nothing: agents begin without messages. */
+export const resetMessages = z
+  .object({ add_default_initial_messages: absentOr(z.boolean()) })
+  .nullish()

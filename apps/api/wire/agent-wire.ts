@@ -1,4 +1,4 @@
-import { modelName } from '#adapters/openai-model.js'
+import { modelName } from '#adapters/model-names.js'
 import type { AgentView } from '#read-models/agents.js'
 import type { BlockView } from '#read-models/blocks.js'
 import type { ToolRow } from '#read-models/tools.js'

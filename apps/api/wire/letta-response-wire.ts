@@ -1,3 +1,4 @@
+import type { Usage } from '#domain/turn-events.js'
 import type { RunResult } from '#read-models/run-result.js'
 import { type MessageView, renderMessages } from './message-wire.js'
 import { runError } from './run-wire.js'
@@ -12,26 +13,45 @@ export function renderLettaResponse(
   { run, messages, contextTokens }: RunResult,
   view: MessageView = run.options,
 ): Record<string, unknown> {
-  const { usage } = run
-  const answered = contextTokens !== null
   return {
     messages: renderMessages(messages, view),
     stop_reason: { message_type: 'stop_reason', stop_reason: run.stop_reason ?? 'error' },
-    usage: {
-      message_type: 'usage_statistics',
-      completion_tokens: usage.completion_tokens,
-      prompt_tokens: usage.prompt_tokens,
-      total_tokens: usage.total_tokens,
-      step_count: run.step_count,
-      run_ids: [run.run_id],
-      cached_input_tokens: answered ? usage.cached_input_tokens : null,
-      cache_write_tokens: answered ? 0 : null,
-      reasoning_tokens: answered ? usage.reasoning_tokens : null,
-      context_tokens: contextTokens,
-    },
+    usage: usageStatistics({
+      usage: run.usage,
+      stepCount: run.step_count,
+      runId: run.run_id,
+      contextTokens,
+    }),
     logprobs: null,
     turns: null,
     // A failure after the headers have no other place to be said.
     ...(run.failure ? { error: runError(run.failure) } : {}),
+  }
+}
+
+/** @param contextTokens null: no model has answered, so nothing is known of it. */
+export function usageStatistics({
+  usage,
+  stepCount,
+  runId,
+  contextTokens,
+}: {
+  readonly usage: Usage
+  readonly stepCount: number
+  readonly runId: string
+  readonly contextTokens: number | null
+}): Record<string, unknown> {
+  const answered = contextTokens !== null
+  return {
+    message_type: 'usage_statistics',
+    completion_tokens: usage.completion_tokens,
+    prompt_tokens: usage.prompt_tokens,
+    total_tokens: usage.total_tokens,
+    step_count: stepCount,
+    run_ids: [runId],
+    cached_input_tokens: answered ? usage.cached_input_tokens : null,
+    cache_write_tokens: answered ? 0 : null,
+    reasoning_tokens: answered ? usage.reasoning_tokens : null,
+    context_tokens: contextTokens,
   }
 }

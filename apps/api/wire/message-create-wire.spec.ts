@@ -1,15 +1,16 @@
 import { describe, expect, it } from '@jest/globals'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
+import { MESSAGE_LENGTH_MAX } from '#producer/message.js'
 import { Problem } from '../http/problem.js'
 import { parseBody } from '../http/validation.js'
-import { MESSAGE_LENGTH_MAX, type TurnRequest, turnRequest } from './message-create-wire.js'
+import { type MessageRoute, type TurnRequest, turnRequest } from './message-create-wire.js'
 
-const parse = (body: unknown, background = false): TurnRequest =>
-  parseBody(turnRequest(background), body)
+const parse = (body: unknown, route: MessageRoute = 'send'): TurnRequest =>
+  parseBody(turnRequest(route), body)
 
-function refusal(body: unknown): string[] {
+function refusal(body: unknown, route: MessageRoute = 'send'): string[] {
   try {
-    parse(body)
+    parse(body, route)
   } catch (error) {
     if (error instanceof Problem) return error.errors.map((e) => `${e.pointer} ${e.code}`)
     throw error
@@ -25,10 +26,33 @@ describe('a message call', () => {
     expect(parse({ messages: [user], unheard_of: 1 })).toEqual({
       input: [{ ...user, ...stored }],
       options: DEFAULT_OPTIONS,
+      stream: null,
       budget: { max_steps: DEFAULT_OPTIONS.max_steps },
       deadlineMs: null,
       policy: 'enqueue',
     })
+  })
+
+  it('is a stream on its own route or by saying so, with pings and without tokens unless it says so', () => {
+    const asked = { ...DEFAULT_OPTIONS, streaming: true }
+    expect(parse({ messages: [user] }, 'stream')).toMatchObject({
+      options: asked,
+      stream: { pings: true },
+    })
+    const all = { streaming: true, stream_tokens: true, background: true, include_pings: false }
+    expect(parse({ messages: [user], ...all })).toMatchObject({
+      options: { ...asked, stream_tokens: true, background: true },
+      stream: { pings: false },
+    })
+  })
+
+  it('may name a URL to call where nobody waits, and nowhere else', () => {
+    const body = { messages: [user], callback_url: 'https://example.com' }
+    expect(parse(body, 'async').options.callback_url).toBe('https://example.com')
+    expect(refusal(body, 'stream')).toEqual(['/callback_url invalid_argument'])
+    expect(refusal({ messages: [user], streaming: true }, 'async')).toEqual([
+      '/streaming invalid_argument',
+    ])
   })
 
   it('may send its input as text or parts', () => {
@@ -70,7 +94,7 @@ describe('a message call', () => {
   })
 
   it('on the route that does not wait runs in the background', () => {
-    expect(parse({ messages: [user] }, true).options.background).toBe(true)
+    expect(parse({ messages: [user] }, 'async').options.background).toBe(true)
   })
 
   it('may say no to what is not there yet, and null for anything optional', () => {
@@ -118,9 +142,16 @@ describe('a message call', () => {
       { messages: [{ type: 'tool_return' }] },
       ['/messages/0/type invalid_argument'],
     ],
-    ['streaming', { messages: [user], streaming: true }, ['/streaming invalid_argument']],
-    ['tokens', { messages: [user], stream_tokens: true }, ['/stream_tokens invalid_argument']],
-    ['background', { messages: [user], background: true }, ['/background invalid_argument']],
+    [
+      'tokens of no stream',
+      { messages: [user], stream_tokens: true },
+      ['/stream_tokens invalid_argument'],
+    ],
+    [
+      'the background of no stream',
+      { messages: [user], background: true },
+      ['/background invalid_argument'],
+    ],
     [
       'a callback',
       { messages: [user], callback_url: 'https://example.com' },

@@ -1,16 +1,15 @@
 import { z } from 'zod'
-import { length } from '#domain/text.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
+import {
+  DEADLINE_MS_MAX,
+  handle,
+  MESSAGES_MAX,
+  STEPS_MAX,
+  TOKENS_MAX,
+  withinLength,
+} from '#producer/message.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
-
-/** Code points of one message. */
-export const MESSAGE_LENGTH_MAX = 100_000
-const MESSAGES_MAX = 1_000
-const STEPS_MAX = 1_000
-const TOKENS_MAX = 1_000_000_000
-/** A year. */
-const DEADLINE_MS_MAX = 31_536_000_000
 
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
@@ -20,7 +19,12 @@ export interface TurnRequest {
   /** From now until the turn must have ended, waiting included. */
   readonly deadlineMs: number | null
   readonly policy: BusyPolicy
+  /** The answer is a stream of what happens. */
+  readonly stream: { readonly pings: boolean } | null
 }
+
+/** Where a message is sent to: which fields it may have depends on it. */
+export type MessageRoute = 'send' | 'stream' | 'async'
 
 const NOT_YET: Readonly<Record<string, string>> = {
   approval: 'approvals are not supported yet: send a message',
@@ -42,12 +46,7 @@ const part = z.looseObject({ type: text(), text: absentOr(text()) }).transform((
 })
 
 /** Text, or parts; as long as one message may be. */
-const content = z.union([text(), z.array(part).min(1)]).superRefine((value, context) => {
-  const parts = typeof value === 'string' ? [value] : value.map((p) => p.text)
-  if (parts.reduce((sum, p) => sum + length(p), 0) <= MESSAGE_LENGTH_MAX) return
-  const message = `longer than ${MESSAGE_LENGTH_MAX} characters`
-  context.addIssue(customIssue('message_too_long', message))
-})
+const content = z.union([text(), z.array(part).min(1)]).superRefine(withinLength)
 
 /** An item without a type is a message, or an approval when it has the fields of one. */
 const supported = z.record(z.string(), z.unknown()).superRefine((value, context) => {
@@ -79,10 +78,6 @@ const message = supported.pipe(
 )
 
 const flag = absentOr(z.boolean())
-const handle = text().superRefine((value, context) => {
-  if (/^[^/]+\/.+$/s.test(value)) return
-  context.addIssue(customIssue('invalid_argument', 'expected provider/model'))
-})
 
 const body = z.object({
   messages: absentOr(z.array(message).max(MESSAGES_MAX)),
@@ -92,11 +87,12 @@ const body = z.object({
   assistant_message_tool_name: absentOr(text()),
   assistant_message_tool_kwarg: absentOr(text()),
   include_return_message_types: absentOr(z.array(text())),
-  override_model: absentOr(handle),
+  override_model: absentOr(handle()),
   override_system: absentOr(text()),
   system: absentOr(text()),
   streaming: flag,
   stream_tokens: flag,
+  include_pings: flag,
   background: flag,
   client_tools: absentOr(z.array(z.unknown())),
   callback_url: absentOr(text()),
@@ -109,18 +105,17 @@ type Body = z.output<typeof body>
 /**
  * The body of a message call: exactly one of `messages` and `input`. What is not there yet is refused
  * by name rather than ignored; fields nobody knows are ignored, as existing clients expect.
- *
- * @param background the route starts the turn and does not wait for it.
  */
-export function turnRequest(background: boolean) {
+export function turnRequest(route: MessageRoute) {
   return body
     .superRefine((value, context) => {
-      for (const { field, code, message } of faults(value, background)) {
+      for (const { field, code, message } of [...faults(value), ...routeFaults(value, route)]) {
         context.addIssue({ ...customIssue(code, message), path: [field] })
       }
     })
     .transform((value): TurnRequest => {
-      const asked = options(value, background)
+      const isStream = route === 'stream' || value.streaming === true
+      const asked = options(value, route, isStream)
       const { max_tokens } = value
       return {
         input: input(value),
@@ -128,6 +123,7 @@ export function turnRequest(background: boolean) {
         budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
         deadlineMs: value.deadline_ms ?? null,
         policy: value.policy ?? 'enqueue',
+        stream: isStream ? { pings: value.include_pings ?? true } : null,
       }
     })
 }
@@ -138,12 +134,11 @@ interface Fault {
   readonly message: string
 }
 
-function faults(value: Body, background: boolean): Fault[] {
-  const refuse = (field: keyof Body, message: string): Fault => ({
-    field,
-    code: 'invalid_argument',
-    message,
-  })
+function refuse(field: keyof Body, message: string): Fault {
+  return { field, code: 'invalid_argument', message }
+}
+
+function faults(value: Body): Fault[] {
   const found: Fault[] = []
   const { messages, input } = value
   if (messages && input !== undefined)
@@ -157,22 +152,26 @@ function faults(value: Body, background: boolean): Fault[] {
       message: 'expected at least 1 message',
     })
   }
-  if (value.streaming) found.push(refuse('streaming', 'streaming is not supported yet'))
-  if (value.stream_tokens) {
-    found.push(refuse('stream_tokens', 'only with streaming, which is not supported yet'))
-  }
-  if (value.background && !background) {
-    found.push(
-      refuse('background', 'only with streaming, which is not supported yet; use /messages/async'),
-    )
-  }
   if (value.client_tools?.length) {
     found.push(refuse('client_tools', 'tools run by the client are not supported yet'))
   }
-  if (value.callback_url !== undefined) {
-    found.push(
-      refuse('callback_url', 'callbacks are not supported yet: poll GET /v1/runs/{run_id}'),
-    )
+  return found
+}
+
+function routeFaults(value: Body, route: MessageRoute): Fault[] {
+  const found: Fault[] = []
+  if (route === 'async' && value.streaming) {
+    const instead = 'this call does not wait: read POST /v1/runs/{run_id}/stream'
+    found.push(refuse('streaming', instead))
+  }
+  if (route === 'send' && !value.streaming) {
+    if (value.stream_tokens) found.push(refuse('stream_tokens', 'only with streaming'))
+    if (value.background) {
+      found.push(refuse('background', 'only with streaming; or use /messages/async'))
+    }
+  }
+  if (route !== 'async' && value.callback_url !== undefined) {
+    found.push(refuse('callback_url', 'only on /messages/async: this call is answered itself'))
   }
   return found
 }
@@ -182,7 +181,7 @@ function input({ messages, input }: Body): readonly InputMessage[] {
   return [{ role: 'user', content: input, name: null, otid: null, sender_id: null }]
 }
 
-function options(value: Body, background: boolean): TurnOptions {
+function options(value: Body, route: MessageRoute, isStream: boolean): TurnOptions {
   const standard = DEFAULT_OPTIONS
   return {
     max_steps: value.max_steps ?? standard.max_steps,
@@ -194,6 +193,9 @@ function options(value: Body, background: boolean): TurnOptions {
     assistant_message_tool_kwarg:
       value.assistant_message_tool_kwarg ?? standard.assistant_message_tool_kwarg,
     include_return_message_types: value.include_return_message_types ?? null,
-    background,
+    background: route === 'async' || value.background === true,
+    ...(isStream ? { streaming: true as const } : {}),
+    ...(value.stream_tokens ? { stream_tokens: true as const } : {}),
+    ...(value.callback_url === undefined ? {} : { callback_url: value.callback_url }),
   }
 }

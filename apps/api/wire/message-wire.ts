@@ -1,8 +1,9 @@
 import { echo } from '#domain/errors.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
-import type { ToolCall, TurnOptions } from '#domain/turn-events.js'
+import type { TurnOptions } from '#domain/turn-events.js'
 import type { MessageContent } from '#postgres/tables.js'
 import type { StoredMessage } from '#read-models/messages.js'
+import { type Item, isSpeech, replyItems } from './reply-parts.js'
 import { wireTime } from './time-wire.js'
 
 /** How a caller wants to see messages. */
@@ -22,9 +23,11 @@ export type WireMessage = Readonly<Record<string, unknown>> & {
   readonly message_type: string
 }
 
-type Reply = Extract<MessageContent, { readonly tool_calls: unknown }>
+export type MessageHead = Pick<
+  StoredMessage,
+  'message_id' | 'created_at' | 'name' | 'otid' | 'sender_id' | 'step_id' | 'run_id'
+>
 type Return = Extract<MessageContent, { readonly tool_call_id: string }>
-type Item = Readonly<Record<string, unknown>> & { readonly message_type: string }
 
 const STDERR_LENGTH_MAX = 1_000
 
@@ -48,7 +51,8 @@ export function renderMessages(
   )
 }
 
-function head(message: StoredMessage, message_type: string): WireMessage {
+/** What all items of a stored message share. */
+export function head(message: MessageHead, message_type: string): WireMessage {
   return {
     id: message.message_id,
     date: wireTime(message.created_at),
@@ -71,58 +75,6 @@ function items({ role, content }: StoredMessage, view: MessageView): Item[] {
   // Parts are no variant of a system message: they become one text.
   const joined = typeof text === 'string' ? text : text.map((part) => part.text ?? '').join('\n')
   return [{ message_type: 'system_message', content: joined }]
-}
-
-function replyItems({ content, reasoning, tool_calls }: Reply, view: MessageView): Item[] {
-  const spoken = tool_calls.map((call) => spokenText(call, view))
-  const calls = tool_calls.filter((_, i) => spoken[i] === null)
-  const texts = spoken.filter((text) => text !== null)
-  // A reply with nothing in it is still said, so that a run always has its answer.
-  const silent = !reasoning && tool_calls.length === 0
-  const own = content || (silent ? '' : null)
-  return [
-    ...(reasoning ? [reasoningItem(reasoning)] : []),
-    ...(own === null ? [] : [assistantItem(own)]),
-    ...(calls.length > 0 ? [toolCallItem(calls)] : []),
-    ...texts.map(assistantItem),
-  ]
-}
-
-function reasoningItem(reasoning: string): Item {
-  return {
-    message_type: 'reasoning_message',
-    source: 'reasoner_model',
-    reasoning,
-    signature: null,
-  }
-}
-
-function assistantItem(content: string): Item {
-  return { message_type: 'assistant_message', content }
-}
-
-function toolCallItem(calls: readonly ToolCall[]): Item {
-  const tool_calls = calls.map((call) => ({
-    name: call.name,
-    arguments: call.arguments,
-    tool_call_id: call.tool_call_id,
-  }))
-  return { message_type: 'tool_call_message', tool_call: tool_calls[0], tool_calls }
-}
-
-/** Older agent types speak by calling a tool: its argument is what the user is to read. */
-function spokenText(call: ToolCall, view: MessageView): string | null {
-  if (!isSpeech(call.name, view)) return null
-  try {
-    const text = JSON.parse(call.arguments)?.[view.assistant_message_tool_kwarg]
-    return typeof text === 'string' ? text : null
-  } catch {
-    return null
-  }
-}
-
-function isSpeech(toolName: string, view: MessageView): boolean {
-  return view.use_assistant_message && toolName === view.assistant_message_tool_name
 }
 
 function returnItems(content: Return, view: MessageView): Item[] {

@@ -1,3 +1,4 @@
+import { failureCode } from '#domain/failure-class.js'
 import type { TurnState } from '#domain/turn.js'
 import type { RunRow } from '#read-models/runs.js'
 import { wireTime, wireTimeOrNull } from './time-wire.js'
@@ -39,10 +40,10 @@ export function renderRun(run: RunRow): Record<string, unknown> {
       include_return_message_types: options.include_return_message_types,
     },
     stop_reason: run.stop_reason,
-    callback_url: null,
-    callback_sent_at: null,
-    callback_status_code: null,
-    callback_error: null,
+    callback_url: options.callback_url ?? null,
+    callback_sent_at: wireTimeOrNull(run.callback_error ? null : (run.callback_sent_at ?? null)),
+    callback_status_code: run.callback_status_code ?? null,
+    callback_error: run.callback_error ?? null,
     base_template_id: null,
     ttft_ns: null,
     total_duration_ns: run.done_at
@@ -70,12 +71,7 @@ export function runError(failure: NonNullable<RunRow['failure']>): {
   readonly message: string
   readonly class: string
 } {
-  return { type: errorType(failure.class), message: failure.detail, class: failure.class }
-}
-
-function errorType(failureClass: string): string {
-  if (failureClass === 'Provider.RateLimited') return 'model_rate_limited'
-  return failureClass.startsWith('Provider.') ? 'model_unavailable' : failureClass
+  return { type: failureCode(failure.class), message: failure.detail, class: failure.class }
 }
 
 export function runStatus(status: string): RunStatus {

@@ -1,0 +1,63 @@
+import type { Pool } from 'pg'
+import { ProducerQueues } from '#adapters/producer-queues.js'
+import { type QueueConnection, waitAtMost } from '#adapters/queue-connection.js'
+import { type ParkTimes, TurnQueue } from '#adapters/turn-queue.js'
+import type { Door } from '#commands/metadata.js'
+import { FEED_HINTS, Feed } from '#event-store/feed.js'
+import { Subscription } from '#event-store/subscription.js'
+import type { Database } from '#postgres/database.js'
+import { HintListener } from '#postgres/hint.js'
+import type { Doorbell } from '#turns/ports.js'
+import { QueueIntake } from '#turns/queue-intake.js'
+import { ANSWERED_TYPES, ANSWERS, TurnAnswers } from '#turns/turn-answers.js'
+
+export interface ProducersOptions {
+  readonly connection: QueueConnection
+  readonly tenantId: string
+  readonly execute: Door
+  readonly doorbell: Doorbell
+  readonly reads: Pool
+  readonly db: Database
+  readonly onError: (error: unknown) => void
+  readonly park?: ParkTimes | undefined
+}
+
+/** What a worker does for services that queue turns as jobs: takes them in, and answers. */
+export interface Producers {
+  /** The log has grown. */
+  wake(): void
+  close(deadlineMs: number): Promise<void>
+}
+
+export async function openProducers(options: ProducersOptions): Promise<Producers> {
+  const { connection, tenantId, reads, db, execute, doorbell, onError } = options
+  const intake = new QueueIntake({ tenantId, execute, doorbell, reads: { db, pool: reads } })
+  const queue = new TurnQueue(connection, intake, onError, options.park)
+  const jobs = new ProducerQueues(connection, onError)
+  const feed = new Feed({ reads, onError })
+  const listener = new HintListener(connection.databaseUrl, FEED_HINTS, () => feed.wake())
+  await listener.open()
+  feed.start()
+  const answers = new TurnAnswers(reads, jobs)
+  const subscription = new Subscription({
+    tenantId,
+    name: ANSWERS,
+    feed,
+    pool: reads,
+    filter: { types: ANSWERED_TYPES },
+    consumer: { handle: (event) => answers.handle(event) },
+    onError,
+  })
+  const stopping = new AbortController()
+  const answered = subscription.run(stopping.signal)
+  const taking = queue.start()
+  return {
+    wake: () => feed.wake(),
+    async close(deadlineMs) {
+      stopping.abort()
+      const ended = [queue.close(deadlineMs), taking, answered, feed.close(), listener.close()]
+      await waitAtMost(Promise.all(ended), deadlineMs)
+      await jobs.close()
+    },
+  }
+}

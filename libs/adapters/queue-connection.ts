@@ -1,0 +1,71 @@
+import { createPostgresBackend, Queue, withBackend } from 'bullmq'
+import { Redis } from 'ioredis'
+import { APPLICATION_ROLE } from '#postgres/database.js'
+
+/** Where jobs are kept: Redis when its URL is given, otherwise BullMQ's own tables in the database. */
+export interface QueueConnection {
+  readonly redisUrl: string | null
+  readonly databaseUrl: string
+}
+
+/** The schema of BullMQ's tables. */
+export const SCHEMA = 'bullmq'
+
+export const OnPostgres = withBackend(createPostgresBackend)
+
+/** BullMQ opens pools of its own: only their options reach them. */
+export function postgres({ databaseUrl }: QueueConnection, max: number) {
+  return {
+    connectionString: databaseUrl,
+    schema: SCHEMA,
+    max,
+    keepAlive: true,
+    options: `-c role=${APPLICATION_ROLE}`,
+  }
+}
+
+/** @param retries per request; null waits for ever, as a worker must. */
+export function openRedis(
+  url: string,
+  retries: number | null,
+  onError: (error: unknown) => void,
+): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: retries })
+  redis.on('error', onError)
+  return redis
+}
+
+/**
+ * A queue to add to and to look into.
+ *
+ * @param redis shared with others, where jobs are kept there: it is not closed with the queue.
+ * @param connections of the pool that BullMQ opens otherwise.
+ */
+export function openQueue<T>(
+  name: string,
+  connection: QueueConnection,
+  redis: Redis | null,
+  connections: number,
+  onError: (error: unknown) => void,
+): Queue<T> {
+  const queue = redis
+    ? new Queue<T>(name, { connection: redis })
+    : (new OnPostgres.Queue(name, {
+        connection: postgres(connection, connections),
+      }) as unknown as Queue<T>)
+  queue.on('error', onError)
+  return queue
+}
+
+/** Waits for a queue a while: never longer, whatever it does meanwhile. */
+export async function waitAtMost(asked: Promise<unknown>, ms: number): Promise<'late' | 'done'> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, ms, 'late')
+  })
+  try {
+    return await Promise.race([asked.then(() => 'done' as const), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  DelayedError,
+  type Job,
+  type Queue,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+} from 'bullmq'
+import type { Redis } from 'ioredis'
+import { classify } from '#event-store/fault.js'
+import { TURNS_QUEUE } from '#producer/turn-job.js'
+import type { TurnFailure, TurnResult } from '#producer/turn-result.js'
+import type { JobVerdict, QueueIntake } from '#turns/queue-intake.js'
+import {
+  OnPostgres,
+  openQueue,
+  openRedis,
+  postgres,
+  type QueueConnection,
+  waitAtMost,
+} from './queue-connection.js'
+
+/** How long a job sleeps before it looks for its turn's end again: doubling from min to max, milliseconds. */
+export interface ParkTimes {
+  readonly minMs: number
+  readonly maxMs: number
+}
+
+const PARK: ParkTimes = { minMs: 1_000, maxMs: 30_000 }
+/** One job is taken in at a time, by all workers together: the order of a producer is kept. */
+const CONCURRENCY = 1
+/** A worker that died holds the only place: others must find out soon. */
+const LOCK_MS = 3_000
+const STALLED_EVERY_MS = 1_000
+/** A stalled job is taken in again, however often: that changes nothing. */
+const STALLED_MAX = 1_000
+/** Seconds an idle worker waits before it looks by itself. */
+const DRAIN_SECONDS = 1
+/** A queue that was wiped has forgotten its limit. */
+const LIMIT_EVERY_MS = 5_000
+/** What a producer that says nothing else can still look up. */
+const KEPT_COMPLETED = { age: 24 * 3_600, count: 10_000 }
+const KEPT_FAILED = { age: 7 * 24 * 3_600, count: 10_000 }
+/** A fault that waiting does not mend fails its job after so many tries; any other is tried for ever. */
+const TRIES_MAX = 3
+const RETRY_MS_MIN = 50
+const RETRY_MS_MAX = 2_000
+const POOL_MAX = 4
+
+type TurnJob = Job<unknown, TurnResult>
+
+/**
+ * Takes jobs of the queue of turns in, one at a time. A job whose turn runs is parked: it sleeps in the
+ * queue and holds no place.
+ */
+export class TurnQueue {
+  readonly #queue: Queue<unknown>
+  readonly #worker: Worker<unknown, TurnResult>
+  readonly #redis: Redis[] = []
+  readonly #closing = new AbortController()
+  #limit: NodeJS.Timeout | null = null
+
+  constructor(
+    connection: QueueConnection,
+    private readonly intake: Pick<QueueIntake, 'take' | 'look'>,
+    private readonly onError: (error: unknown) => void,
+    private readonly park: ParkTimes = PARK,
+  ) {
+    const { redisUrl } = connection
+    const own = (retries: number | null): Redis | null => {
+      if (!redisUrl) return null
+      const redis = openRedis(redisUrl, retries, onError)
+      this.#redis.push(redis)
+      return redis
+    }
+    this.#queue = openQueue(TURNS_QUEUE, connection, own(1), 1, onError)
+    this.#worker = this.#openWorker(connection, own(null))
+  }
+
+  /** Begins once the queue has heard of its limit. */
+  async start(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      const limited = await this.#setLimit()
+      if (limited) break
+      await pause(RETRY_MS_MAX, this.#closing.signal)
+    }
+    if (this.#closing.signal.aborted) return
+    this.#limit = setInterval(() => void this.#setLimit(), LIMIT_EVERY_MS)
+    this.#worker.run().catch(this.onError)
+  }
+
+  /** Waits for the job at hand at most `deadlineMs`; another worker takes it in again. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closing.abort()
+    if (this.#limit) clearInterval(this.#limit)
+    const closed = Promise.all([this.#worker.close(), this.#queue.close()])
+    await waitAtMost(closed.catch(this.onError), deadlineMs)
+    for (const redis of this.#redis) redis.disconnect()
+  }
+
+  #openWorker(connection: QueueConnection, redis: Redis | null): Worker<unknown, TurnResult> {
+    const options = {
+      autorun: false,
+      concurrency: CONCURRENCY,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_EVERY_MS,
+      maxStalledCount: STALLED_MAX,
+      drainDelay: DRAIN_SECONDS,
+      removeOnComplete: KEPT_COMPLETED,
+      removeOnFail: KEPT_FAILED,
+    }
+    const process = (job: TurnJob, token?: string) => this.#process(job, token)
+    const worker = redis
+      ? new Worker<unknown, TurnResult>(TURNS_QUEUE, process, { ...options, connection: redis })
+      : (new OnPostgres.Worker(TURNS_QUEUE, process as never, {
+          ...options,
+          connection: postgres(connection, POOL_MAX),
+        }) as unknown as Worker<unknown, TurnResult>)
+    worker.on('error', this.onError)
+    return worker
+  }
+
+  async #process(job: TurnJob, token: string | undefined): Promise<TurnResult> {
+    const verdict = await this.#take(job)
+    if (!verdict) {
+      await job.moveToWait(token)
+      throw new WaitingError()
+    }
+    if ('returns' in verdict) return verdict.returns
+    if ('fails' in verdict) throw refusal(verdict.fails)
+    const { minMs, maxMs } = this.park
+    const doubled = minMs * 2 ** Math.min(job.attemptsStarted - 1, 20)
+    await job.moveToDelayed(Date.now() + Math.min(doubled, maxMs), token)
+    // It may have ended before the job slept, when a wake found nobody.
+    if (verdict.parked !== null && (await this.#isOver(verdict.parked))) {
+      await job.promote().catch(() => {})
+    }
+    throw new DelayedError()
+  }
+
+  /**
+   * In its place until it succeeds: whatever is queued behind it must not overtake it.
+   *
+   * @returns null when this process stops before: another one is to take it in.
+   */
+  async #take(job: TurnJob): Promise<JobVerdict | null> {
+    const { id = '', name, data, timestamp: addedAt } = job
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.intake.take({ id, name, data, addedAt })
+      } catch (error) {
+        this.onError(error)
+        if (classify(error) === 'bug' && tries >= TRIES_MAX) return { fails: FAULT }
+        const ms = Math.min(RETRY_MS_MIN * 2 ** tries, RETRY_MS_MAX)
+        await pause(ms, this.#closing.signal)
+        if (this.#closing.signal.aborted) return null
+      }
+    }
+  }
+
+  async #isOver(runId: string): Promise<boolean> {
+    return this.intake.look(runId).then(
+      (verdict) => !('parked' in verdict),
+      () => false,
+    )
+  }
+
+  async #setLimit(): Promise<boolean> {
+    return this.#queue.setGlobalConcurrency(CONCURRENCY).then(
+      () => true,
+      (error) => {
+        this.onError(error)
+        return false
+      },
+    )
+  }
+}
+
+const FAULT: TurnFailure = {
+  class: 'Internal',
+  code: 'internal',
+  message: 'The turn could not be queued: a fault of ours',
+  retriable: true,
+  run_id: null,
+}
+
+/** Final for BullMQ, whatever attempts the job has. */
+function refusal(failure: TurnFailure): UnrecoverableError {
+  const error = new UnrecoverableError(JSON.stringify(failure))
+  // It tells where we are, not what is wrong with the job.
+  delete error.stack
+  return error
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {})
+}

@@ -1,0 +1,38 @@
+import { ChangeTurn, type TurnChanged } from '#commands/change-turn.js'
+import { type CommandMetadata, type Door, type Outcome, outcome } from '#commands/metadata.js'
+import type { QueuedPayload } from '#domain/turn-steps.js'
+import type { Database } from '#postgres/database.js'
+import { unfinishedTurns } from '#read-models/runs.js'
+import type { Doorbell } from './ports.js'
+
+/** A turn to be queued: under `by.command`, where there is one, it is queued once, for ever. */
+export interface TurnToQueue {
+  readonly runId: string
+  readonly payload: QueuedPayload
+  readonly by: CommandMetadata
+}
+
+/**
+ * The one way into a mailbox, from wherever the message came: commits, then rings. A refusal because the
+ * agent is busy says which run is in the way.
+ */
+export async function queueTurn(
+  services: { readonly execute: Door; readonly doorbell: Doorbell; readonly db: Database },
+  { runId, payload, by }: TurnToQueue,
+): Promise<Outcome<TurnChanged>> {
+  const { execute, doorbell, db } = services
+  const { agent_id: agentId, policy } = payload
+  const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
+  const interrupts = policy === 'interrupt' ? await busyWith() : undefined
+  const change = { type: 'QueueTurn' as const, payload, ...(interrupts ? { interrupts } : {}) }
+  const queued = outcome(await execute(new ChangeTurn(runId, agentId, change, by)))
+  if (queued.ok) {
+    // After the commit, and not awaited: the mailbox itself is the outbox.
+    void doorbell.ring(by.tenantId, agentId)
+    return queued
+  }
+  const { rejection } = queued
+  if (rejection.code !== 'agent_busy') return queued
+  const facts = { ...rejection.facts, run_id: await busyWith() }
+  return { ...queued, rejection: { ...rejection, facts } }
+}
