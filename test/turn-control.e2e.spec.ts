@@ -259,6 +259,7 @@ describe('what bounds a turn', () => {
 describe('a turn that waits for its provider', () => {
   it('is parked: its place goes to others, its agent’s later turns wait, then it goes on', async () => {
     const [slow, quick] = [await stage.agent(), await stage.agent()]
+    await stage.rest('PATCH', `/v1/agents/${quick}`, { model: 'local/gpt-4o-mini' })
     const limited = { status: 429, headers: { 'retry-after': '3' }, body: { error: {} } }
     stage.model.script([limited, { text: 'quick' }, { text: 'slow' }, { text: 'behind' }])
     const first = await stage.sendAsync(slow, 'first')
@@ -287,6 +288,27 @@ describe('a turn that waits for its provider', () => {
       [first, parked?.payload.until],
     )
     expect(rows).toEqual([{ waited: true }])
+  })
+
+  it('keeps all others with its key from asking: they are parked, and have lost no attempt', async () => {
+    const [limited, other] = [await stage.agent(), await stage.agent()]
+    const step = { status: 429, headers: { 'retry-after': '3' }, body: { error: {} } }
+    stage.model.script([step, { text: 'done' }, { text: 'done' }])
+    const first = await stage.sendAsync(limited, 'go')
+    await stage.model.requestsArrived(1)
+    const second = await stage.sendAsync(other, 'go')
+    await stage.ended(first, second)
+    stage.model.assertConsumed()
+    const told = await types(second)
+    expect(told).not.toContain('ModelRetryScheduled')
+    expect(told.slice(0, 4)).toEqual(['TurnQueued', 'TurnStarted', 'ModelRequested', 'TurnParked'])
+    const [parked] = await stage.events(second, /^TurnParked$/)
+    expect(parked?.payload.reason).toBe('model_breaker')
+    expect((await stage.run(second)).status).toBe('completed')
+    const { rows } =
+      await stage.sql.query(`select failures, openings, open_until from model_breakers
+      where limited_as like 'openai:%'`)
+    expect(rows).toEqual([{ failures: 0, openings: 0, open_until: null }])
   })
 })
 

@@ -23,6 +23,7 @@ import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
+import { ModelBreakers } from '#turns/model-breakers.js'
 import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
@@ -112,6 +113,7 @@ export async function openWorker(
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    breakers: new ModelBreakers(reads),
     streamed,
     reads,
     db,

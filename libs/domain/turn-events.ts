@@ -84,7 +84,7 @@ export interface TurnBudget {
 export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
 
 /** Why a turn waits without a worker. */
-export type ParkReason = 'model_retry'
+export type ParkReason = 'model_retry' | 'model_breaker'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
