@@ -230,11 +230,36 @@ describe('what bounds a turn', () => {
     expect(sent.max_tokens).toBeLessThan(4_000)
     expect(sent.max_tokens).toBeGreaterThan(1_000)
   })
+
+  it('tokens of a day: the call that would exceed them is not made, until the bound is taken away', async () => {
+    const agent = await stage.agent()
+    const path = `/v1/agents/${agent}`
+    const bound = async (max_tokens_per_day: number | null) =>
+      (await stage.rest('PATCH', path, { max_tokens_per_day })).body
+    expect(await bound(4_000)).toMatchObject({ max_tokens_per_day: 4_000 })
+    const usage = { prompt_tokens: 3_000, completion_tokens: 990, total_tokens: 3_990 }
+    stage.model.script([{ text: 'one', usage }, { text: 'three' }])
+    expect(await ended(await startWith(agent, {}))).toMatchObject({ status: 'completed' })
+    expect(await ended(await startWith(agent, {}))).toMatchObject({
+      status: 'failed',
+      stop_reason: 'max_tokens_exceeded',
+      metadata: { error: { class: 'Budget.Tokens' } },
+    })
+    // Turns of another day do not count.
+    await stage.sql.query(
+      `update turns set queued_at = now() - interval '1 day' where agent_id = $1`,
+      [agent],
+    )
+    expect(await ended(await startWith(agent, {}))).toMatchObject({ status: 'completed' })
+    expect(await bound(null)).toMatchObject({ max_tokens_per_day: null })
+    stage.model.assertConsumed()
+  })
 })
 
 describe('a turn that waits for its provider', () => {
   it('is parked: its place goes to others, its agent’s later turns wait, then it goes on', async () => {
     const [slow, quick] = [await stage.agent(), await stage.agent()]
+    await stage.rest('PATCH', `/v1/agents/${quick}`, { model: 'local/gpt-4o-mini' })
     const limited = { status: 429, headers: { 'retry-after': '3' }, body: { error: {} } }
     stage.model.script([limited, { text: 'quick' }, { text: 'slow' }, { text: 'behind' }])
     const first = await stage.sendAsync(slow, 'first')
@@ -263,6 +288,27 @@ describe('a turn that waits for its provider', () => {
       [first, parked?.payload.until],
     )
     expect(rows).toEqual([{ waited: true }])
+  })
+
+  it('keeps all others with its key from asking: they are parked, and have lost no attempt', async () => {
+    const [limited, other] = [await stage.agent(), await stage.agent()]
+    const step = { status: 429, headers: { 'retry-after': '3' }, body: { error: {} } }
+    stage.model.script([step, { text: 'done' }, { text: 'done' }])
+    const first = await stage.sendAsync(limited, 'go')
+    await stage.model.requestsArrived(1)
+    const second = await stage.sendAsync(other, 'go')
+    await stage.ended(first, second)
+    stage.model.assertConsumed()
+    const told = await types(second)
+    expect(told).not.toContain('ModelRetryScheduled')
+    expect(told.slice(0, 4)).toEqual(['TurnQueued', 'TurnStarted', 'ModelRequested', 'TurnParked'])
+    const [parked] = await stage.events(second, /^TurnParked$/)
+    expect(parked?.payload.reason).toBe('model_breaker')
+    expect((await stage.run(second)).status).toBe('completed')
+    const { rows } =
+      await stage.sql.query(`select failures, openings, open_until from model_breakers
+      where limited_as like 'openai:%'`)
+    expect(rows).toEqual([{ failures: 0, openings: 0, open_until: null }])
   })
 })
 

@@ -163,3 +163,45 @@ describe('without a provider', () => {
     }
   })
 })
+
+describe('with several providers', () => {
+  it('an alias is resolved when the turn begins and both names are recorded; a strange name is refused', async () => {
+    const base_url = stage.model.url
+    const providers = { local: { base_url }, other: { base_url, wire: 'responses' } }
+    const env = {
+      PALIMPSEST_SIMULATED: 'never',
+      PALIMPSEST_PROVIDERS: JSON.stringify(providers),
+      PALIMPSEST_MODEL_ALIASES: 'fast=other/gpt-4.1',
+    }
+    const product = await startProduct({ env })
+    try {
+      const rest = restOf(product.port)
+      stage.model.script([{ text: 'hello' }])
+      const agent = await makeAgent(rest, [], { model: 'fast' })
+      const { body: made } = await rest('GET', `/v1/agents/${agent.id}`)
+      expect(made.llm_config).toMatchObject({ handle: 'fast', context_window: 1_047_576 })
+      const send = (more: object) =>
+        rest('POST', `/v1/agents/${agent.id}/messages`, { input: 'go', ...more })
+      const answer = await send({})
+      expect([answer.status, stage.model.requests[0]?.wire]).toEqual([200, 'responses'])
+      const { body: context } = await rest('GET', `/v1/runs/${runOf(answer)}/context`)
+      expect(context).toMatchObject({ model: 'other/gpt-4.1', verified: true })
+      const { body: feed } = await rest('GET', '/v1/events?limit=1000')
+      const asked = (feed.data as { type: string; payload: object }[]).find(
+        ({ type }) => type === 'ModelRequested',
+      )
+      expect(asked?.payload).toMatchObject({ model: 'other/gpt-4.1', asked_as: 'fast' })
+      const failed = await send({ override_model: 'openai/gpt-4o' })
+      expect(failed).toMatchObject({ status: 502, body: { code: 'model_unavailable' } })
+      const refused = await rest('PATCH', `/v1/agents/${agent.id}`, { model: 'openai/gpt-4o' })
+      expect(refused).toMatchObject({
+        status: 422,
+        body: { code: 'invalid_argument', errors: [{ pointer: '/model' }] },
+      })
+      stage.model.assertConsumed()
+      expect(product.logged).toEqual([])
+    } finally {
+      await product.close()
+    }
+  })
+})

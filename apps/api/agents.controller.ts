@@ -15,21 +15,24 @@ import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
 import { type AgentChange, ChangeAgent } from '#commands/change-agent.js'
+import { echo } from '#domain/errors.js'
 import type { Database } from '#postgres/database.js'
 import { countAgents, listAgents } from '#read-models/agents.js'
 import type { Reads } from '#read-models/reads.js'
 import { newestBegunRun } from '#read-models/runs.js'
+import type { Model } from '#turns/ports.js'
 import { agentState, agentStates } from './agent-states.js'
 import { existingTools, newAgentTools } from './agent-tools.js'
 import { isLegacyClient } from './http/client-version.js'
 import { commandMetadata, newId, settled } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
+import { Problem } from './http/problem.js'
 import { asQuery, type QueryReader } from './http/query.js'
 import { zodBody } from './http/validation.js'
 import { warned } from './label-warning.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
-import { DATABASE, POOL } from './tokens.js'
+import { DATABASE, POOL, PROVIDERS } from './tokens.js'
 import { agentFilter, agentPage, relationshipsOf } from './wire/agent-query.js'
 import {
   type AgentPatchBody,
@@ -53,6 +56,7 @@ export class AgentsController {
     private readonly bus: CommandBus,
     @Inject(DATABASE) db: Database,
     @Inject(POOL) pool: Pool,
+    @Inject(PROVIDERS) private readonly providers: { readonly model: Model },
   ) {
     this.reads = { db, pool }
   }
@@ -79,7 +83,7 @@ export class AgentsController {
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ) {
-    const settings = newAgentSettings(body)
+    const settings = newAgentSettings(body, this.handleOf)
     const tools = await newAgentTools(this.reads.db, {
       agentType: settings.agent_type,
       hasSleeptime: body.enable_sleeptime ?? false,
@@ -117,7 +121,7 @@ export class AgentsController {
     @Res(REST) reply: FastifyReply,
   ) {
     const tools = body.tool_ids && (await existingTools(this.reads.db, body.tool_ids))
-    const settings = agentSettings(body)
+    const settings = agentSettings(body, this.handleOf)
     const { block_ids: blockIds } = body
     await this.change(request, reply, id, { type: 'PatchAgent', settings, tools, blockIds })
     return warned(reply, await agentState(this.reads, id))
@@ -144,6 +148,17 @@ export class AgentsController {
   ) {
     await this.change(request, reply, id, { type: 'DeleteAgent' })
     return { message: `Agent ${id} was deleted` }
+  }
+
+  /** A model that nobody has is refused at once, and not in every turn of its agent. */
+  private readonly handleOf = (model: string): string => {
+    const route = this.providers.model.route(model)
+    if (route) return route.handle
+    const message = 'no provider of models has this name'
+    throw new Problem('invalid_argument', `${echo(model)}: ${message}`, {
+      errors: [{ pointer: '/model', code: 'invalid_argument', message }],
+      hint: 'List the models there are with GET /v1/models, or configure a provider of that name.',
+    })
   }
 
   private async change(

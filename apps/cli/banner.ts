@@ -48,19 +48,20 @@ export function displayPath(path: string): string {
   return short.startsWith('..') ? resolve(path) : `./${short}`
 }
 
-function mode({ simulated, openai, exa }: Config): string {
+function mode({ simulated, models, exa }: Config): string {
   const stand = [simulated.model && 'model', simulated.search && 'web search'].filter(Boolean)
   const real = [
-    !simulated.model && `model: ${modelServer(openai)}`,
+    !simulated.model && `model: ${modelServers(models)}`,
     !simulated.search && `web search: ${exa.apiKey || exa.baseUrl ? 'Exa' : 'none'}`,
   ].filter(Boolean)
   const told = stand.length > 0 ? [`SIMULATED ${stand.join(' and ')}`] : []
   return [...told, ...real].join(', ')
 }
 
-function modelServer(openai: Config['openai']): string {
-  if (openai.baseUrl) return new URL(openai.baseUrl).host
-  return openai.apiKey ? 'OpenAI' : 'none (set OPENAI_API_KEY)'
+function modelServers({ providers, named }: Config['models']): string {
+  if (providers.length === 0) return 'none (set OPENAI_API_KEY)'
+  if (named) return providers.map(({ name }) => name).join(' and ')
+  return providers.map(({ baseUrl }) => (baseUrl ? new URL(baseUrl).host : 'OpenAI')).join()
 }
 
 function place(config: Config): string {
@@ -68,9 +69,10 @@ function place(config: Config): string {
   return `data in ${displayPath(config.dataDir)} (kept between runs)`
 }
 
-function advice({ simulated, openai, exa }: Config): string[] {
+function advice({ simulated, models, exa }: Config): string[] {
   if (!simulated.model && !simulated.search) return ['']
-  const keys = openai.apiKey || exa.apiKey ? '' : ' (no OPENAI_API_KEY or EXA_API_KEY is used)'
+  const keys =
+    models.providers.length > 0 || exa.apiKey ? '' : ' (no OPENAI_API_KEY or EXA_API_KEY is used)'
   return [
     '',
     `  SIMULATED  Answers come from scripted stand-ins${keys}.`,

@@ -28,6 +28,7 @@ import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
 import { Liveness } from '#turns/liveness.js'
 import { renewLease } from '#turns/mailbox.js'
+import { ModelBreakers } from '#turns/model-breakers.js'
 import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
 import { TurnLoop } from '#turns/turn-loop.js'
@@ -125,6 +126,7 @@ export async function openWorker(
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
+    breakers: new ModelBreakers(reads),
     streamed,
     reads,
     db,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type ModelSettings, readModelSettings } from './model-settings.js'
 
 /** The environment, read once per process; every fault is told at once. */
 export interface Config {
@@ -11,7 +12,7 @@ export interface Config {
   readonly turns: number
   readonly allowUnsafeDurability: boolean
   readonly apiKey: string | null
-  readonly openai: { readonly apiKey: string | null; readonly baseUrl: string | null }
+  readonly models: ModelSettings
   readonly exa: { readonly apiKey: string | null; readonly baseUrl: string | null }
   /** Which stand-ins answer: decided here, once, so that api and worker say the same. */
   readonly simulated: { readonly model: boolean; readonly search: boolean }
@@ -51,6 +52,8 @@ const environment = z.object({
   }),
   OPENAI_API_KEY: text,
   OPENAI_BASE_URL: url(['http', 'https']),
+  PALIMPSEST_PROVIDERS: text,
+  PALIMPSEST_MODEL_ALIASES: text,
   EXA_API_KEY: text,
   EXA_BASE_URL: url(['http', 'https']),
   PALIMPSEST_SIMULATED: z.enum(['auto', 'never', 'always']).optional(),
@@ -77,6 +80,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `HOST ${host} is reachable from other machines: set PALIMPSEST_API_KEY (16 characters or more), or leave HOST at 127.0.0.1`,
     )
   }
+  const models = readModelSettings(present, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const embedded = e.PALIMPSEST_EMBEDDED === '1' || !e.DATABASE_URL
   return {
@@ -89,9 +93,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     turns: Number(e.PALIMPSEST_TURNS ?? 64),
     allowUnsafeDurability: ['1', 'true'].includes(e.PALIMPSEST_ALLOW_UNSAFE_DURABILITY ?? ''),
     apiKey: e.PALIMPSEST_API_KEY ?? null,
-    openai: { apiKey: e.OPENAI_API_KEY ?? null, baseUrl: e.OPENAI_BASE_URL ?? null },
+    models,
     exa: { apiKey: e.EXA_API_KEY ?? null, baseUrl: e.EXA_BASE_URL ?? null },
-    simulated: simulation(e, embedded),
+    simulated: simulation(e, models, embedded),
     embedded,
   }
 }
@@ -99,12 +103,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 /** `auto`: stand-ins only when no key is set *and* everything is embedded; never in place of a real provider. */
 function simulation(
   e: z.infer<typeof environment>,
+  models: ModelSettings,
   embedded: boolean,
 ): { model: boolean; search: boolean } {
   const mode = e.PALIMPSEST_SIMULATED ?? 'auto'
   if (mode === 'always') return { model: true, search: true }
   if (mode === 'never') return { model: false, search: false }
-  const keyed = e.OPENAI_API_KEY || e.OPENAI_BASE_URL || e.EXA_API_KEY || e.EXA_BASE_URL
+  const keyed = models.providers.length > 0 || e.EXA_API_KEY || e.EXA_BASE_URL
   const on = !keyed && embedded && !e.REDIS_URL
   return { model: on, search: on }
 }

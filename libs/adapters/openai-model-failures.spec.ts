@@ -1,5 +1,5 @@
 import { createServer } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { ModelFailure, type ModelRequest } from '#turns/ports.js'
 import { type ModelStep, ScriptedModelServer } from '../../test/support/model-server.js'
 import { OpenAIModel } from './openai-model.js'
@@ -16,6 +16,9 @@ let model: OpenAIModel
 
 beforeAll(async () => {
   server = await ScriptedModelServer.start()
+})
+
+beforeEach(() => {
   model = modelAt(server.url)
 })
 
@@ -29,8 +32,11 @@ afterEach(() => {
 
 afterAll(() => server.close())
 
+let wire: 'chat' | 'responses' = 'chat'
+
 function modelAt(baseUrl: string, timeoutsMs: { firstByte?: number; idle?: number } = {}) {
   return new OpenAIModel({
+    wire,
     apiKey: null,
     baseUrl,
     provider: 'openai',
@@ -39,7 +45,7 @@ function modelAt(baseUrl: string, timeoutsMs: { firstByte?: number; idle?: numbe
   })
 }
 
-async function failure(step: ModelStep, asked = model): Promise<ModelFailure> {
+async function failure(step: ModelStep, asked = modelAt(server.url)): Promise<ModelFailure> {
   server.script([step])
   return failed(asked.respond(REQUEST, NEVER))
 }
@@ -53,7 +59,11 @@ async function failed(answer: Promise<unknown>): Promise<ModelFailure> {
   return error as ModelFailure
 }
 
-describe('a failure', () => {
+describe.each(['chat', 'responses'] as const)('a failure over %s', (spoken) => {
+  beforeAll(() => {
+    wire = spoken
+  })
+
   it('429 is RateLimited with the wait the provider asks for, and is asked once only', async () => {
     const error = await failure({
       status: 429,
@@ -125,7 +135,7 @@ describe('a failure', () => {
   })
 
   it('does not repeat the key', async () => {
-    const options = { baseUrl: server.url, provider: 'openai', simulated: false }
+    const options = { wire, baseUrl: server.url, provider: 'openai', simulated: false }
     const keyed = new OpenAIModel({ ...options, apiKey: 'sk-secret-123' })
     const body = { error: { message: 'Incorrect API key provided: sk-secret-123' } }
     const error = await failure({ status: 401, body }, keyed)

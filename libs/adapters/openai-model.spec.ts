@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { ModelRequest } from '#turns/ports.js'
 import { type ModelStep, ScriptedModelServer } from '../../test/support/model-server.js'
-import { contextWindow, modelName, OpenAIModel } from './openai-model.js'
+import { contextWindow, modelName } from './model-names.js'
+import { OpenAIModel } from './openai-model.js'
 
 const NEVER = new AbortController().signal
 const INSERT = {
@@ -15,9 +16,13 @@ let model: OpenAIModel
 
 beforeAll(async () => {
   server = await ScriptedModelServer.start()
-  const options = { apiKey: null, provider: 'openai', simulated: false }
-  model = new OpenAIModel({ ...options, baseUrl: server.url })
+  model = modelOver('chat')
 })
+
+function modelOver(wire: 'chat' | 'responses') {
+  const options = { apiKey: null, provider: 'openai', simulated: false }
+  return new OpenAIModel({ ...options, wire, baseUrl: server.url })
+}
 
 afterEach(() => {
   try {
@@ -104,7 +109,53 @@ describe('what is sent', () => {
   })
 })
 
-describe('an answer', () => {
+describe('what is sent over the Responses API', () => {
+  it('is the whole conversation as items, and nothing is kept there', async () => {
+    const messages: ModelRequest['messages'] = [
+      { role: 'system', content: 'be brief' },
+      { role: 'user', content: 'hi', name: 'Ann' },
+      {
+        role: 'assistant',
+        content: 'let me see',
+        tool_calls: [{ id: 'c1', name: 'memory_insert', arguments: '{"label":' }],
+      },
+      { role: 'tool', tool_call_id: 'c1', content: 'done' },
+      { role: 'assistant', content: null },
+    ]
+    server.script([{ text: 'ok' }])
+    const asked = asking({ messages, maxOutputTokens: 7, temperature: 0, parallelToolCalls: false })
+    await modelOver('responses').respond(asked, NEVER)
+    expect(server.requests[0]?.wire).toBe('responses')
+    expect(server.requests[0]?.body).toEqual({
+      model: 'gpt-4o-mini',
+      input: [
+        { role: 'system', content: 'be brief' },
+        { role: 'user', content: 'hi' },
+        { role: 'assistant', content: 'let me see' },
+        {
+          type: 'function_call',
+          call_id: 'c1',
+          name: 'memory_insert',
+          arguments: '{"malformed_arguments":"{\\"label\\":"}',
+        },
+        { type: 'function_call_output', call_id: 'c1', output: 'done' },
+        { role: 'assistant', content: '' },
+      ],
+      store: false,
+      tools: [{ type: 'function', ...INSERT, strict: false }],
+      parallel_tool_calls: false,
+      // OpenAI takes no lower bound than this.
+      max_output_tokens: 16,
+      temperature: 0,
+    })
+  })
+})
+
+describe.each(['chat', 'responses'] as const)('an answer over %s', (wire) => {
+  beforeAll(() => {
+    model = modelOver(wire)
+  })
+
   it('carries text, reasoning, usage and the id of the provider', async () => {
     const usage = {
       prompt_tokens: 20,
@@ -192,8 +243,9 @@ describe('an answer', () => {
   })
 
   it('is read although the server calls it plain text', async () => {
-    const completion = { choices: [{ message: { content: 'hi' }, finish_reason: 'stop' }] }
-    const raw = JSON.stringify(completion)
+    const chat = { choices: [{ message: { content: 'hi' }, finish_reason: 'stop' }] }
+    const said = { type: 'message', content: [{ type: 'output_text', text: 'hi' }] }
+    const raw = JSON.stringify(wire === 'chat' ? chat : { output: [said] })
     expect((await answered({ raw, contentType: 'text/plain' })).content).toBe('hi')
   })
 })

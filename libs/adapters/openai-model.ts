@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from 'openai'
 import {
   type Model,
@@ -7,12 +8,16 @@ import {
   type ModelMessage,
   type ModelRequest,
   type ModelResponse,
+  type ModelRoute,
   type ModelToolCall,
 } from '#turns/ports.js'
 import { boundedFetch, isEventStream, ReplyLate, ReplyTooLarge } from './bounded-fetch.js'
+import { sentArguments } from './call-arguments.js'
 import { failureReason } from './failure-reason.js'
 import { classified } from './model-failure.js'
+import { contextWindow, modelName } from './model-names.js'
 import { readReply, UnreadableReply } from './model-reply.js'
+import { asCompletion, responsesBody } from './responses-wire.js'
 import { storable } from './storable-text.js'
 import { readChunks, StreamedReply } from './streamed-reply.js'
 
@@ -20,20 +25,7 @@ const OFFICIAL_URL = 'https://api.openai.com/v1'
 const REPLY_BYTES_MAX = 16 * 1024 * 1024
 const MODELS_MAX = 1_000
 const NAME_CHARACTERS_MAX = 64
-const CONTEXT_WINDOW_DEFAULT = 128_000
-/** Tokens by the beginning of the name; the first that fits counts. */
-const CONTEXT_WINDOWS: readonly (readonly [string, number])[] = [
-  ['gpt-3.5-turbo', 16_385],
-  ['gpt-4-turbo', 128_000],
-  ['gpt-4.1', 1_047_576],
-  ['gpt-4o', 128_000],
-  ['gpt-4.5', 128_000],
-  ['gpt-4', 8_192],
-  ['gpt-5', 400_000],
-  ['o1', 200_000],
-  ['o3', 200_000],
-  ['o4', 200_000],
-]
+const ACCOUNT_DIGITS = 16
 const CHAT_MODEL = /^(?:gpt-|chatgpt-|o\d)/
 const OTHER_KIND = /audio|realtime|transcribe|tts|image|search|instruct|embed/
 
@@ -46,11 +38,13 @@ export interface OpenAIModelOptions {
   readonly provider: string
   /** True when the server behind `baseUrl` is the scripted stand-in: every answer says so. */
   readonly simulated: boolean
+  /** Chat Completions, which every compatible server speaks, unless it is OpenAI's Responses API. */
+  readonly wire?: 'chat' | 'responses'
   /** Milliseconds: until the first byte (60 000), between two (30 000), for the whole answer (600 000). */
   readonly timeoutsMs?: Partial<Record<'firstByte' | 'idle' | 'total', number>>
 }
 
-/** The model port over Chat Completions of OpenAI and of every server that speaks the same. */
+/** The model port over OpenAI's SDK: OpenAI itself, and every server that speaks one of its wires. */
 export class OpenAIModel implements Model {
   private readonly client: OpenAI
   private readonly official: boolean
@@ -77,6 +71,15 @@ export class OpenAIModel implements Model {
     })
   }
 
+  /** See `Model.route`. Whoever shares server and key shares the limits. */
+  route(handle: string): ModelRoute {
+    const { provider, baseUrl, apiKey, simulated } = this.options
+    if (simulated) return { handle, provider, limitedAs: null }
+    const secret = JSON.stringify([baseUrl, apiKey])
+    const account = createHash('sha256').update(secret).digest('hex').slice(0, ACCOUNT_DIGITS)
+    return { handle, provider, limitedAs: `${provider}:${account}` }
+  }
+
   /** See `Model.respond`. */
   async respond(
     request: ModelRequest,
@@ -84,9 +87,7 @@ export class OpenAIModel implements Model {
     onDelta?: (delta: ModelDelta) => void,
   ): Promise<ModelResponse> {
     return this.asked(signal, async (options) => {
-      const completion = onDelta
-        ? await this.streamed(request, options, onDelta)
-        : await this.client.chat.completions.create(this.body(request), options)
+      const completion = await this.completion(request, options, onDelta)
       this.throwHiddenError(completion)
       const response = readReply(completion, request, this.options.simulated)
       const { content, toolCalls, finishReason } = response
@@ -95,6 +96,23 @@ export class OpenAIModel implements Model {
       }
       return response
     })
+  }
+
+  /** Over the Responses API nothing is heard before the whole answer is there. */
+  private async completion(
+    request: ModelRequest,
+    options: { signal: AbortSignal },
+    onDelta: ((delta: ModelDelta) => void) | undefined,
+  ): Promise<object> {
+    if (this.options.wire === 'responses') {
+      const body = responsesBody(modelName(request.model), request)
+      // The SDK adds to what it has read, and fails where a server does not say that it is JSON.
+      const response = await this.client.responses.create(body, options).asResponse()
+      return asCompletion(await response.text())
+    }
+    return onDelta
+      ? this.streamed(request, options, onDelta)
+      : this.client.chat.completions.create(this.body(request), options)
   }
 
   /** The same answer, heard while it comes. A server that does not stream answers in one piece. */
@@ -251,16 +269,6 @@ export class OpenAIModel implements Model {
   }
 }
 
-/** What stands after the first slash of `provider/model`; names may hold further slashes. */
-export function modelName(handle: string): string {
-  return handle.slice(handle.indexOf('/') + 1)
-}
-
-/** Tokens a model takes, by its name; 128 000 for names not known here. */
-export function contextWindow(name: string): number {
-  return CONTEXT_WINDOWS.find(([start]) => name.startsWith(start))?.[1] ?? CONTEXT_WINDOW_DEFAULT
-}
-
 function wireMessage(message: ModelMessage): OpenAI.Chat.ChatCompletionMessageParam {
   if (message.role === 'tool') return { ...message }
   if (message.role !== 'assistant') {
@@ -274,22 +282,7 @@ function wireMessage(message: ModelMessage): OpenAI.Chat.ChatCompletionMessagePa
   return { role: 'assistant', content, tool_calls: calls.map(wireCall) }
 }
 
-/**
- * Some servers parse the arguments of earlier calls and refuse every later request over one that is not
- * JSON. Such text goes back wrapped, so that one slip of the model does not end the conversation.
- */
 function wireCall(call: ModelToolCall): OpenAI.Chat.ChatCompletionMessageFunctionToolCall {
-  const sent = isJsonObject(call.arguments)
-    ? call.arguments
-    : JSON.stringify({ malformed_arguments: call.arguments })
-  return { id: call.id, type: 'function', function: { name: call.name, arguments: sent } }
-}
-
-function isJsonObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-  } catch {
-    return false
-  }
+  const { id, name } = call
+  return { id, type: 'function', function: { name, arguments: sentArguments(call.arguments) } }
 }

@@ -2,6 +2,7 @@ import { type Model, ModelFailure, type Search } from '#turns/ports.js'
 import type { Config } from './config.js'
 import { ExaSearch } from './exa-search.js'
 import type { LoopbackServer } from './loopback-server.js'
+import { ModelRouter } from './model-router.js'
 import { OpenAIModel, type OpenAIModelOptions } from './openai-model.js'
 import { startSimulatedModel } from './simulated-model.js'
 import { startSimulatedSearch } from './simulated-search.js'
@@ -46,20 +47,21 @@ async function openModel(
   started: LoopbackServer[],
   timeoutsMs: NonNullable<OpenAIModelOptions['timeoutsMs']>,
 ): Promise<Model> {
-  const provider = 'openai'
-  const { apiKey, baseUrl } = config.openai
+  const { providers, named, aliases } = config.models
   if (config.simulated.model) {
     const server = await startSimulatedModel()
     started.push(server)
-    return new OpenAIModel({
-      apiKey: STAND_IN_KEY,
-      baseUrl: server.url,
-      provider,
-      simulated: true,
-    })
+    const told = { apiKey: STAND_IN_KEY, baseUrl: server.url, provider: 'openai' }
+    return new ModelRouter(new Map(), aliases, new OpenAIModel({ ...told, simulated: true }))
   }
-  if (!apiKey && !baseUrl) return NO_MODEL
-  return new OpenAIModel({ apiKey, baseUrl, provider, simulated: false, timeoutsMs })
+  const opened = providers.map(({ name: provider, ...settings }) => {
+    return [
+      provider,
+      new OpenAIModel({ ...settings, provider, simulated: false, timeoutsMs }),
+    ] as const
+  })
+  if (named) return new ModelRouter(new Map(opened), aliases, null)
+  return new ModelRouter(new Map(), aliases, opened[0]?.[1] ?? NO_MODEL)
 }
 
 async function openSearch(config: Config, started: LoopbackServer[]): Promise<Search> {
@@ -74,11 +76,14 @@ const NO_MODEL: Model = {
   async respond() {
     throw new ModelFailure(
       'Provider.BadRequest',
-      'No model provider is configured: set OPENAI_API_KEY or OPENAI_BASE_URL (any OpenAI-compatible server), or PALIMPSEST_SIMULATED=always for a scripted stand-in.',
+      'No model provider is configured: set OPENAI_API_KEY or OPENAI_BASE_URL (any OpenAI-compatible server), PALIMPSEST_PROVIDERS for several, or PALIMPSEST_SIMULATED=always for a scripted stand-in.',
       { provider: 'none', upstreamStatus: null, retryAfterMs: null },
     )
   },
   async list() {
     return []
+  },
+  route(handle) {
+    return { handle, provider: 'none', limitedAs: null }
   },
 }

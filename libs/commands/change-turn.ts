@@ -9,6 +9,7 @@ import {
   cancelTurn,
   expireTurn,
   failTurn,
+  parkTurn,
   type QueuedPayload,
   queueTurn,
   type RequestedPayload,
@@ -46,6 +47,7 @@ export type TurnChange =
       readonly payload: Parameters<typeof scheduleRetry>[1]
       readonly parks: boolean
     }
+  | { readonly type: 'ParkTurn'; readonly parked: Parameters<typeof parkTurn>[1] }
   | { readonly type: 'FailTurn'; readonly failure: Parameters<typeof failTurn>[1] }
   | { readonly type: 'RequestCancel' }
   | { readonly type: 'CancelTurn' }
@@ -153,6 +155,8 @@ function step(
       return accept(recordReply(turn, change.payload))
     case 'ScheduleRetry':
       return accept(scheduleRetry(turn, change.payload, change.parks))
+    case 'ParkTurn':
+      return accept(parkTurn(turn, change.parked))
     case 'FailTurn':
       return accept(failTurn(turn, change.failure))
     case 'RequestCancel':

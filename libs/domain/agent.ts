@@ -22,6 +22,8 @@ export interface AgentSettings {
   readonly message_buffer_autoclear: boolean
   /** A running turn is told at each step what others changed in its blocks. */
   readonly memory_updates: boolean
+  /** Tokens that its turns may use in a day (UTC) all together; null means no bound. */
+  readonly max_tokens_per_day: number | null
   readonly model_settings: Readonly<Record<string, unknown>>
   readonly tool_rules: readonly Readonly<Record<string, unknown>>[]
   readonly embedding: string | null
@@ -109,6 +111,7 @@ const BLANK: AgentSettings = {
   context_window_limit: 128_000,
   message_buffer_autoclear: false,
   memory_updates: true,
+  max_tokens_per_day: null,
   model_settings: {},
   tool_rules: [],
   embedding: null,

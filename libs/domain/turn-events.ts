@@ -84,7 +84,7 @@ export interface TurnBudget {
 export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
 
 /** Why a turn waits without a worker. */
-export type ParkReason = 'model_retry'
+export type ParkReason = 'model_retry' | 'model_breaker'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
@@ -134,7 +134,10 @@ export type TurnEvent =
       readonly type: 'ModelRequested'
       readonly payload: {
         readonly step: number
+        /** The handle that is asked. */
         readonly model: string
+        /** The name that stands for it, where the agent or the caller had one. */
+        readonly asked_as?: string
         readonly seen: Seen
         /** The agent's version the prompt was compiled from; the same through the turn. */
         readonly agent_version: number

@@ -11,6 +11,7 @@ import {
 } from './turn.js'
 import type {
   ModelReply,
+  ParkReason,
   Seen,
   StopReason,
   ToolCall,
@@ -144,10 +145,19 @@ export function scheduleRetry(
   if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
   if (payload.attempt !== step.retries + 1) return []
   const scheduled: TurnEvent = { type: 'ModelRetryScheduled', payload }
-  if (!parks || state.cancelRequested) return [scheduled]
-  const { deadline } = state
-  const until = deadline !== null && deadline < payload.not_before ? deadline : payload.not_before
-  return [scheduled, { type: 'TurnParked', payload: { reason: 'model_retry', until } }]
+  if (!parks) return [scheduled]
+  return [scheduled, ...parkTurn(state, { reason: 'model_retry', until: payload.not_before })]
+}
+
+/** Lets a running turn wait without its worker, but not past its deadline. It is no attempt of anything. */
+export function parkTurn(
+  state: TurnState,
+  { reason, until }: { readonly reason: ParkReason; readonly until: string },
+): TurnEvent[] {
+  const { deadline, status, cancelRequested } = state
+  if (status !== 'running' || cancelRequested) return []
+  const end = deadline !== null && deadline < until ? deadline : until
+  return [{ type: 'TurnParked', payload: { reason, until: end } }]
 }
 
 /**

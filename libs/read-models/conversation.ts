@@ -65,14 +65,19 @@ export interface ConversationSearch {
   readonly until: Date | null
 }
 
-/** Messages of an agent whose text contains the query, newest first. `%` and `_` mean themselves. */
+/**
+ * Messages of an agent in which the words of the query stand, the best match first: quotes hold words
+ * together, `or` and `-` mean what they do in a web search, and no language is guessed. Where nothing
+ * matches so, those that contain the query as it is, newest first; without a query the newest.
+ */
 export async function searchConversation(
   db: Kysely<Tables>,
   tenantId: string,
   agentId: string,
   search: ConversationSearch,
 ): Promise<ConversationMessage[]> {
-  let query = db
+  const { query, from, until } = search
+  let said = db
     .selectFrom('messages as m')
     .innerJoin('turns as t', (join) =>
       join.onRef('t.tenant_id', '=', 'm.tenant_id').onRef('t.run_id', '=', 'm.run_id'),
@@ -82,13 +87,19 @@ export async function searchConversation(
     .where('m.agent_id', '=', agentId)
     .where(isInContext(tenantId, agentId))
     .where('m.role', 'in', [...search.roles])
-  if (search.query) {
-    const pattern = `%${search.query.replaceAll(/[\\%_]/g, '\\$&')}%`
-    query = query.where(
-      sql<boolean>`coalesce(m.content->>'content', m.content->>'result') ilike ${pattern}`,
-    )
-  }
-  if (search.from) query = query.where('m.created_at', '>=', search.from)
-  if (search.until) query = query.where('m.created_at', '<', search.until)
-  return query.orderBy('m.created_at', 'desc').orderBy('m.message_id').limit(search.limit).execute()
+    .limit(search.limit)
+  if (from) said = said.where('m.created_at', '>=', from)
+  if (until) said = said.where('m.created_at', '<', until)
+  const newest = (rows: typeof said) =>
+    rows.orderBy('m.created_at', 'desc').orderBy('m.message_id').execute()
+  if (!query) return newest(said)
+  const wanted = sql`websearch_to_tsquery('simple', ${query})`
+  const matching = said
+    .where(sql<boolean>`message_words(m.content) @@ ${wanted}`)
+    .orderBy(sql`ts_rank_cd(message_words(m.content), ${wanted})`, 'desc')
+  const found = await newest(matching)
+  if (found.length > 0) return found
+  const pattern = `%${query.replaceAll(/[\\%_]/g, '\\$&')}%`
+  const text = sql<boolean>`coalesce(m.content->>'content', m.content->>'result') ilike ${pattern}`
+  return newest(said.where(text))
 }

@@ -4,7 +4,7 @@ import type { ModelFailure, ModelResponse } from './ports.js'
 import { pauseBeforeRetry } from './retry.js'
 
 /** Longer pauses than this free the worker's place: the turn is parked. */
-const PAUSE_HELD_MS_MAX = 2_000
+export const PAUSE_HELD_MS_MAX = 2_000
 
 /** What a model's answer is recorded as. */
 export function replyPayload({ step }: StepState, response: ModelResponse, latency_ms: number) {

@@ -113,6 +113,15 @@ export interface ModelDescription {
   readonly simulated: boolean
 }
 
+/** Who answers for a name that an agent has as its model. */
+export interface ModelRoute {
+  /** `provider/model`: the name itself, or what it stands for. */
+  readonly handle: string
+  readonly provider: string
+  /** Whom a limit of the provider binds together: one key at one server. Null: nothing is limited. */
+  readonly limitedAs: string | null
+}
+
 export interface Model {
   /**
    * Asks once: no retry inside (one layer retries, the turn's). Throws `ModelFailure`; an abort rejects with the signal's reason.
@@ -126,6 +135,8 @@ export interface Model {
     onDelta?: (delta: ModelDelta) => void,
   ): Promise<ModelResponse>
   list(signal: AbortSignal): Promise<readonly ModelDescription[]>
+  /** Asks nobody. Null when no provider has the name; `respond` then fails for good. */
+  route(asked: string): ModelRoute | null
 }
 
 export interface SearchQuery {

@@ -15,7 +15,7 @@ import {
   fixedTokens,
   modelMessages,
 } from './context.js'
-import type { ModelMessage, ModelRequest, ModelTool } from './ports.js'
+import type { Model, ModelMessage, ModelRequest, ModelTool } from './ports.js'
 import { compilePrompt } from './prompt.js'
 
 /** Share of the window kept for the answer and for what the turn itself adds. */
@@ -23,7 +23,10 @@ const RESERVED_SHARE = 0.25
 
 /** Everything a turn asks its model with; the same through all its steps, and after a resume. */
 export interface TurnContext {
+  /** The handle that is asked; fixed by the turn's first request, whatever a name comes to mean later. */
   readonly model: string
+  /** What the agent or the caller calls it. */
+  readonly askedAs: string
   readonly prompt: CompiledPrompt
   readonly agent: AgentState
   readonly seen: Seen
@@ -48,6 +51,8 @@ export interface ContextSources {
   readonly db: Database
   /** Of this database: hashes of prompts cannot be guessed from outside. */
   readonly key: Buffer
+  /** Who answers for a name; not needed for a turn that has begun. */
+  readonly model?: Pick<Model, 'route'>
 }
 
 /**
@@ -89,8 +94,10 @@ export async function compileContext(
         omitted: first.history.omitted,
       }
     : withinWindow(bare, agent, past)
+  const askedAs = turn.options.override_model ?? agent.settings.model
   return {
-    model: turn.options.override_model ?? agent.settings.model,
+    model: first?.model ?? sources.model?.route(askedAs)?.handle ?? askedAs,
+    askedAs,
     prompt: { ...bare, history: fitted.history },
     agent,
     seen: Object.fromEntries(blocks.map((block) => [block.id, block.version])),
@@ -204,6 +211,7 @@ export function requested(
   return {
     step,
     model: context.model,
+    ...(context.askedAs === context.model ? {} : { asked_as: context.askedAs }),
     seen,
     agent_version: context.agent.version,
     history: context.history,

@@ -3,8 +3,10 @@ import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
+import { overDayBudget } from './day-budget.js'
 import type { Claim } from './mailbox.js'
-import { afterFailure, replyPayload } from './model-outcome.js'
+import { type CallLeave, type ModelBreakers, outcomeOf } from './model-breakers.js'
+import { afterFailure, PAUSE_HELD_MS_MAX, replyPayload } from './model-outcome.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
 import { PAUSE_MS_MAX } from './retry.js'
 import type { StreamedTurns } from './streamed-turns.js'
@@ -28,6 +30,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
+  readonly breakers: ModelBreakers
   readonly streamed: StreamedTurns
   /** Aborted when the worker is to end: the step that is under way is finished, and none is begun. */
   readonly draining?: AbortSignal
@@ -204,21 +207,44 @@ class TurnRun {
     await this.#untilDue(step)
     const request = modelRequest(context, this.#before(step), step.delta)
     if (request.maxOutputTokens === 0) return this.#failBudget(context)
+    const { tenantId } = this.claim
+    const over = await overDayBudget(this.options.db, tenantId, this.#state, context, request)
+    if (over) return this.#fail('Budget.Tokens', over.detail, 'max_tokens_exceeded', over.facts)
+    const leave = await this.#leave(context)
+    if (!leave) return
+    const { model, streamed, breakers } = this.options
     const asked = Date.now()
     let response: ModelResponse
     try {
-      const { model, streamed } = this.options
-      const { tenantId } = this.claim
       const { signal } = this.#waiting
       response = await streamed.ask(model, tenantId, this.#state, step, request, signal)
+      await breakers.settle(leave, { type: 'answered' })
     } catch (error) {
-      if (this.#waiting.signal.aborted || !(error instanceof ModelFailure)) throw error
+      const failed = !this.#waiting.signal.aborted && error instanceof ModelFailure
+      await breakers.settle(leave, failed ? outcomeOf(error) : { type: 'abandoned' })
+      if (!failed) throw error
       const change = afterFailure(step, error, Math.random(), Date.now())
       const point = change.type === 'FailTurn' ? 'failed' : 'retry scheduled'
       return this.journal.commit(change, point)
     }
     const payload = replyPayload(step, response, Date.now() - asked)
     await this.journal.commit({ type: 'RecordReply', payload }, 'responded')
+  }
+
+  /** While others find the provider limited the turn waits: that is none of its own attempts. */
+  async #leave({ model }: TurnContext): Promise<CallLeave | null> {
+    const { breakers, model: models } = this.options
+    const limitedAs = models.route(model)?.limitedAs ?? null
+    let leave = await breakers.admit(limitedAs)
+    if ('waitMs' in leave && leave.waitMs <= PAUSE_HELD_MS_MAX) {
+      await sleep(leave.waitMs, undefined, { signal: this.#waiting.signal })
+      leave = await breakers.admit(limitedAs)
+    }
+    if (!('waitMs' in leave)) return leave
+    const until = new Date(Date.now() + leave.waitMs).toISOString()
+    const parked = { reason: 'model_breaker', until } as const
+    await this.journal.commit({ type: 'ParkTurn', parked }, 'parked')
+    return null
   }
 
   #failBudget({ tokensMax }: TurnContext): Promise<void> {
@@ -244,7 +270,7 @@ class TurnRun {
     failureClass: string,
     detail: string,
     stop_reason: FailureReason,
-    facts: Record<string, unknown>,
+    facts: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const failure = { class: failureClass, retriable: false, detail, stop_reason, facts }
     await this.journal.commit({ type: 'FailTurn', failure }, 'failed')

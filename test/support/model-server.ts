@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type LoopbackRequest, sendJson } from '#adapters/loopback-server.js'
 import { type Completion, completionChunks } from '#adapters/simulated-stream.js'
+import { responsesAnswer } from './responses-answer.js'
 import { type AnyStep, ScriptedServer } from './scripted-server.js'
 
 /** A good answer; `usage: null` leaves the counts out, `id: null` the answer's id. */
@@ -29,6 +30,8 @@ export interface ScriptedToolCall {
 }
 
 export interface ModelServerRequest {
+  /** Of the Responses API only `body` is as the tests of Chat Completions know it. */
+  readonly wire: 'chat' | 'responses'
   readonly headers: LoopbackRequest['headers']
   readonly model: string
   readonly messages: readonly ServerMessage[]
@@ -50,7 +53,7 @@ export interface ServerMessage {
 export type ModelStep = AnyStep<ModelAnswer, ModelServerRequest>
 
 /**
- * A server that speaks Chat Completions and says what the test wrote down.
+ * A server that speaks Chat Completions and the Responses API, and says what the test wrote down.
  *
  * @example
  * const server = await ScriptedModelServer.start()
@@ -65,6 +68,7 @@ export class ScriptedModelServer {
     readRequest,
     (answer, request, response) => {
       const whole = this.completion(answer, request)
+      if (request.wire === 'responses') return sendJson(response, 200, responsesAnswer(whole))
       if (!request.body['stream']) return sendJson(response, 200, whole)
       void stream(whole as Completion, answer, response)
     },
@@ -127,7 +131,7 @@ export class ScriptedModelServer {
     return this.server.close()
   }
 
-  private completion(answer: ModelAnswer, request: ModelServerRequest): object {
+  private completion(answer: ModelAnswer, request: ModelServerRequest) {
     const { text, toolCalls, reasoning, finishReason, usage, id } = answer
     const made = toolCalls?.map((call) => this.wireCall(call))
     this.answers++
@@ -154,7 +158,7 @@ export class ScriptedModelServer {
     }
   }
 
-  private wireCall(call: ScriptedToolCall): object {
+  private wireCall(call: ScriptedToolCall) {
     this.calls++
     const { name } = call
     const args =
@@ -168,16 +172,23 @@ export class ScriptedModelServer {
 }
 
 function readRequest(request: LoopbackRequest): ModelServerRequest | null {
-  if (request.method !== 'POST' || request.path !== '/v1/chat/completions') return null
+  const wire = request.method === 'POST' ? WIRES[request.path] : undefined
+  if (!wire) return null
   const body = JSON.parse(request.body)
-  const tools: { function: { name: string } }[] = body.tools ?? []
+  const tools: { name: string; function?: { name: string } }[] = body.tools ?? []
   return {
+    wire,
     headers: request.headers,
     model: body.model,
-    messages: body.messages,
-    toolNames: tools.map((tool) => tool.function.name),
+    messages: body.messages ?? [],
+    toolNames: tools.map((tool) => tool.function?.name ?? tool.name),
     body,
   }
+}
+
+const WIRES: Readonly<Record<string, ModelServerRequest['wire']>> = {
+  '/v1/chat/completions': 'chat',
+  '/v1/responses': 'responses',
 }
 
 function listModels(request: LoopbackRequest, response: ServerResponse): boolean {

@@ -53,6 +53,8 @@ export async function openTurnStage(options: ProductOptions = {}): Promise<TurnS
     OPENAI_BASE_URL: model.url,
     OPENAI_API_KEY: 'none',
     PALIMPSEST_SIMULATED: 'never',
+    // Another provider, whose limits are its own, on the same server.
+    PALIMPSEST_PROVIDERS: JSON.stringify({ openai: {}, local: { base_url: model.url } }),
     ...options.env,
   }
   const product = await startProduct({ ...options, env })

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { z } from 'zod'
-import { contextWindow, modelName } from '#adapters/openai-model.js'
+import { contextWindow, modelName } from '#adapters/model-names.js'
 import { AGENT_TYPES, type AgentSettings } from '#domain/agent.js'
 import { Problem } from '../http/problem.js'
 import { absentOr, id, integer, jsonObject, text } from '../http/validation.js'
@@ -34,6 +34,8 @@ const settings = {
   project_id: absentOr(text()),
   message_buffer_autoclear: absentOr(z.boolean()),
   memory_updates: absentOr(z.boolean()),
+  /** Null takes the bound away: no client of Letta's sends it without meaning it. */
+  max_tokens_per_day: TOKENS.nullable().optional(),
   tool_rules: absentOr(z.array(jsonObject())),
   response_format: absentOr(jsonObject()),
   enable_sleeptime: absentOr(z.boolean()),
@@ -58,23 +60,34 @@ export type AgentPatchBody = z.output<typeof agentPatch>
 export type NewAgentSettings = Partial<AgentSettings> &
   Pick<AgentSettings, 'name' | 'system' | 'model' | 'agent_type'>
 
-/** @throws Problem model_required */
-export function newAgentSettings(body: NewAgentBody): NewAgentSettings {
+/** The handle that is asked for a model's name. */
+type HandleOf = (model: string) => string
+const itself: HandleOf = (model) => model
+
+/** @throws Problem model_required, and what `handleOf` throws */
+export function newAgentSettings(
+  body: NewAgentBody,
+  handleOf: HandleOf = itself,
+): NewAgentSettings {
   const model = modelOf(body)
   if (!model) throw new Problem('model_required', 'A new agent needs a model')
   return {
-    ...agentSettings(body),
+    ...agentSettings(body, handleOf),
     name: body.name ?? randomName(),
     system: body.system ?? DEFAULT_SYSTEM,
     agent_type: body.agent_type ?? 'letta_v1_agent',
     model,
-    model_settings: { ...defaultModelSettings(model), ...body.model_settings },
+    model_settings: { ...defaultModelSettings(handleOf(model)), ...body.model_settings },
   }
 }
 
 /** The settings a request names. A new model without a window of its own brings the model's. */
-export function agentSettings(body: AgentPatchBody): Partial<AgentSettings> {
+export function agentSettings(
+  body: AgentPatchBody,
+  handleOf: HandleOf = itself,
+): Partial<AgentSettings> {
   const model = modelOf(body)
+  const handle = model && handleOf(model)
   const window = body.context_window_limit ?? body.llm_config?.context_window
   return present({
     name: body.name,
@@ -82,7 +95,7 @@ export function agentSettings(body: AgentPatchBody): Partial<AgentSettings> {
     model,
     embedding: body.embedding,
     model_settings: body.model_settings,
-    context_window_limit: window ?? (model ? contextWindow(modelName(model)) : undefined),
+    context_window_limit: window ?? (handle ? contextWindow(modelName(handle)) : undefined),
     description: body.description,
     tags: body.tags && [...new Set(body.tags)],
     metadata: body.metadata,
@@ -91,6 +104,7 @@ export function agentSettings(body: AgentPatchBody): Partial<AgentSettings> {
     project_id: body.project_id,
     message_buffer_autoclear: body.message_buffer_autoclear,
     memory_updates: body.memory_updates,
+    max_tokens_per_day: body.max_tokens_per_day,
     tool_rules: body.tool_rules,
     response_format: body.response_format,
     enable_sleeptime: body.enable_sleeptime,

@@ -1,4 +1,4 @@
-import { modelName } from '#adapters/openai-model.js'
+import { modelName } from '#adapters/model-names.js'
 import type { AgentView } from '#read-models/agents.js'
 import type { BlockView } from '#read-models/blocks.js'
 import type { ToolRow } from '#read-models/tools.js'
@@ -57,6 +57,7 @@ export function renderAgent(agent: AgentView, parts: AgentParts) {
     ...NOT_OFFERED,
     message_buffer_autoclear: settings.message_buffer_autoclear,
     memory_updates: settings.memory_updates ?? true,
+    max_tokens_per_day: settings.max_tokens_per_day ?? null,
     enable_sleeptime: settings.enable_sleeptime,
     last_run_completion: lastRun && wireTime(lastRun.completedAt),
     last_run_duration_ms: lastRun?.durationMs ?? null,

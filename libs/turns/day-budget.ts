@@ -1,0 +1,33 @@
+import type { TurnState } from '#domain/turn.js'
+import type { Database } from '#postgres/database.js'
+import { dayTokens } from '#read-models/day-tokens.js'
+import { estimateTokens } from './context.js'
+import type { ModelRequest } from './ports.js'
+import type { TurnContext } from './turn-context.js'
+
+export interface OverBudget {
+  readonly detail: string
+  readonly facts: { readonly max_tokens_per_day: number; readonly used_tokens: number }
+}
+
+/**
+ * Whether a call would exceed what its agent may use in a day (UTC). Its prompt is counted by estimate,
+ * its answer not at all: a day's budget is overdrawn by one answer at most.
+ *
+ * @returns null when it may be made
+ */
+export async function overDayBudget(
+  db: Database,
+  tenantId: string,
+  turn: TurnState,
+  { agent }: TurnContext,
+  request: ModelRequest,
+): Promise<OverBudget | null> {
+  const { max_tokens_per_day: max } = agent.settings
+  if (max === null) return null
+  const before = await dayTokens(db, tenantId, turn.agentId, turn.id)
+  const used = before + turn.usage.total_tokens
+  if (used + estimateTokens(JSON.stringify(request.messages)) <= max) return null
+  const detail = `The next call of the model would exceed the ${max} tokens that agent ${agent.id} may use in a day (UTC): ${used} are used`
+  return { detail, facts: { max_tokens_per_day: max, used_tokens: used } }
+}
