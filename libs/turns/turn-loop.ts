@@ -3,13 +3,13 @@ import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
-import { overDayBudget } from './day-budget.js'
 import type { Claim } from './mailbox.js'
 import { type CallLeave, type ModelBreakers, outcomeOf } from './model-breakers.js'
 import { afterFailure, PAUSE_HELD_MS_MAX, replyPayload } from './model-outcome.js'
 import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
 import { PAUSE_MS_MAX } from './retry.js'
 import type { StreamedTurns } from './streamed-turns.js'
+import { overBudget } from './token-budget.js'
 import { toolStep } from './tool-step.js'
 import {
   type ContextSources,
@@ -206,9 +206,8 @@ class TurnRun {
     if (!context) return
     await this.#untilDue(step)
     const request = modelRequest(context, this.#before(step), step.delta)
-    if (request.maxOutputTokens === 0) return this.#failBudget(context)
     const { tenantId } = this.claim
-    const over = await overDayBudget(this.options.db, tenantId, this.#state, context, request)
+    const over = await overBudget(this.options.db, tenantId, this.#state, context, request)
     if (over) return this.#fail('Budget.Tokens', over.detail, 'max_tokens_exceeded', over.facts)
     const leave = await this.#leave(context)
     if (!leave) return
@@ -245,13 +244,6 @@ class TurnRun {
     const parked = { reason: 'model_breaker', until } as const
     await this.journal.commit({ type: 'ParkTurn', parked }, 'parked')
     return null
-  }
-
-  #failBudget({ tokensMax }: TurnContext): Promise<void> {
-    const { total_tokens: used } = this.#state.usage
-    const detail = `The next call of the model would exceed the turn's ${tokensMax} tokens: ${used} are used`
-    const facts = { max_tokens: tokensMax, used_tokens: used }
-    return this.#fail('Budget.Tokens', detail, 'max_tokens_exceeded', facts)
   }
 
   /** A pause stands in the journal, so whoever resumes keeps to it; no clock can stretch it. */
