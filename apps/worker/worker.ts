@@ -140,7 +140,6 @@ export async function openWorker(
   await cancels.open()
   const execute: Door = (command) => commands.execute(command)
   const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
-  expiry.start()
   const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
   const liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
@@ -151,6 +150,7 @@ export async function openWorker(
   })
   const presence = new WorkerPresence(claims, doorbell, workerId, runner, liveness, onError)
   await presence.start()
+  expiry.start()
   const onWake = ({ tenant_id, agent_id }: WakeJob): Promise<void> =>
     // A wake that was taken just before the end is somebody else's.
     draining.signal.aborted

@@ -28,9 +28,9 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly model: Model
   readonly search: Search
+  readonly streamed: StreamedTurns
   /** Aborted when the worker is to end: the step that is under way is finished, and none is begun. */
   readonly draining?: AbortSignal
-  readonly streamed: StreamedTurns
 }
 
 type FailureReason =
@@ -233,8 +233,9 @@ class TurnRun {
     const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
     if (leftMs <= 0) return
     const { draining } = this.options
-    const signal = AbortSignal.any([this.#waiting.signal, ...(draining ? [draining] : [])])
-    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch((error: unknown) => {
+    const { signal: waiting } = this.#waiting
+    const signal = draining ? AbortSignal.any([waiting, draining]) : waiting
+    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch((error) => {
       throw draining?.aborted ? new Stopped() : error
     })
   }

@@ -27,10 +27,10 @@ export interface ProductOptions {
   /** How every worker is opened. */
   readonly worker?: Partial<WorkerOptions>
   readonly requestTimeoutMs?: number
-  /** Instead of one of its own on the server of the test run. */
-  readonly database?: TestDatabase
   /** How the api is opened. */
   readonly api?: Partial<ApiOptions>
+  /** Instead of one of its own on the server of the test run. */
+  readonly database?: TestDatabase
 }
 
 /** Starts api and workers as their processes do, with the stand-ins unless `env` names providers. */
