@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import Letta from '@letta-ai/letta-client'
 import { openApi, type RunningApi } from '../apps/api/api.js'
 import type { RunningWorker } from '../apps/worker/worker.js'
+import { goldenChunks } from './support/contract.js'
 import { EventSource, type Message } from './support/event-source.js'
 import { type LettaClients, lettaClients } from './support/letta-clients.js'
 import type { ModelAnswer } from './support/model-server.js'
@@ -205,6 +206,14 @@ describe('a run read again', () => {
     expect((await chunksOf(legacy)).map((chunk) => chunk.message_type).slice(1)).toEqual(
       kinds(whole.slice(3)),
     )
+  })
+
+  it('has every key of the published samples', async () => {
+    const keys = new Map(whole.map((chunk) => [chunk.message_type, Object.keys(chunk)]))
+    for (const sample of goldenChunks('stream-background')) {
+      if (sample.message_type === 'ping') continue
+      expect(keys.get(sample.message_type)).toEqual(expect.arrayContaining(Object.keys(sample)))
+    }
   })
 
   it('has no pings where none are wanted', async () => {

@@ -298,7 +298,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
     const agent = await stage.agent()
     stage.model.routeBy(() => ({ text: 'done' }))
     await worker.close()
-    const child = fork(join('test', 'support', 'killed-worker.mjs'), { env: environment() })
+    const child = fork(join('test', 'support', 'turn-worker.mjs'), { env: environment() })
     await once(child, 'message')
     const held = await stage.sql.connect()
     await held.query('begin')

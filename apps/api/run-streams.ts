@@ -104,10 +104,10 @@ export class RunStreams implements OnModuleDestroy {
     telling: Telling,
   ): Promise<void> {
     const log = this.logs.follow(runId)
+    // One signal for each reader: many listeners on one are taken for a leak.
+    const stopping = AbortSignal.any([this.stopping.signal])
     try {
-      while (!log.isRead && !this.stopping.signal.aborted) {
-        await log.news(this.stopping.signal, this.limits.pingMs)
-      }
+      while (!log.isRead && !stopping.aborted) await log.news(stopping, this.limits.pingMs)
       if (after.version > log.version) throw invalidCursor(String(seqOf(after)))
       const isNative = telling.end().length === 0
       if (isNative && log.isOver && after.version === log.version) {

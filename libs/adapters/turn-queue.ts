@@ -18,6 +18,7 @@ import {
   openRedis,
   postgres,
   type QueueConnection,
+  RECONNECTED_MS,
   waitAtMost,
 } from './queue-connection.js'
 
@@ -128,6 +129,7 @@ export class TurnQueue {
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: STALLED_MAX,
       drainDelay: DRAIN_SECONDS,
+      runRetryDelay: RECONNECTED_MS,
       removeOnComplete: KEPT_COMPLETED,
       removeOnFail: KEPT_FAILED,
     }

@@ -50,7 +50,7 @@ export async function queueTurns(round: QueuedRound): Promise<QueuedReport> {
     return child
   }
   const work = async (): Promise<ChildProcess> => {
-    const child = await open('killed-worker.mjs')
+    const child = await open('turn-worker.mjs')
     await once(child, 'message')
     return child
   }
