@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import Letta from '@letta-ai/letta-client'
 import { openApi, type RunningApi } from '../apps/api/api.js'
 import type { RunningWorker } from '../apps/worker/worker.js'
+import { goldenChunks } from './support/contract.js'
 import { EventSource, type Message } from './support/event-source.js'
 import { type LettaClients, lettaClients } from './support/letta-clients.js'
 import type { ModelAnswer } from './support/model-server.js'
@@ -148,6 +149,19 @@ describe('a turn as it goes', () => {
     },
   )
 
+  it('that is cancelled ends so', async () => {
+    const { agent } = await sharedAgent()
+    stage.model.script([{ text: 'never', holdUntil: new Promise(() => {}) }])
+    const stream = await clients.current.agents.messages.stream(agent, {
+      messages: [{ role: 'user', content: 'go' }],
+    })
+    await stage.model.requestsArrived(1)
+    await stage.rest('POST', `/v1/agents/${agent}/messages/cancel`, {})
+    const chunks = await chunksOf(stream)
+    expect(kinds(chunks)).toEqual(['ping', 'stop_reason', 'usage_statistics'])
+    expect(chunks[1]).toMatchObject({ stop_reason: 'cancelled' })
+  })
+
   it('is refused to old clients where the answer would be JSON', async () => {
     const { agent } = await sharedAgent()
     const headers = { 'user-agent': '@letta-ai/letta-client/0.1.211' }
@@ -205,6 +219,14 @@ describe('a run read again', () => {
     expect((await chunksOf(legacy)).map((chunk) => chunk.message_type).slice(1)).toEqual(
       kinds(whole.slice(3)),
     )
+  })
+
+  it('has every key of the published samples', async () => {
+    const keys = new Map(whole.map((chunk) => [chunk.message_type, Object.keys(chunk)]))
+    for (const sample of goldenChunks('stream-background')) {
+      if (sample.message_type === 'ping') continue
+      expect(keys.get(sample.message_type)).toEqual(expect.arrayContaining(Object.keys(sample)))
+    }
   })
 
   it('has no pings where none are wanted', async () => {
@@ -273,13 +295,14 @@ describe('tokens', () => {
     await begun.opened
     const native = await EventSource.open(other.url, `/v1/runs/${runId}/stream`)
     const told: Message[] = []
+    const lost = worker
     for await (const message of native.messages()) {
       told.push(message)
-      if (message.event === 'delta' && told.filter((m) => m.event === 'delta').length === 1) {
-        const next = await stage.product.startWorker()
-        await worker.close()
-        worker = next
-        again.open()
+      if (message.event !== 'delta') continue
+      if (message.data?.['attempt'] === 2) again.open()
+      else if (worker === lost) {
+        worker = await stage.product.startWorker()
+        await lost.close()
       }
     }
     const restart = told.findIndex((message) => message.event === 'step_restarted')

@@ -1,4 +1,9 @@
+import { execFile, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Queue } from 'bullmq'
 import { ChangeTurn, ChangeTurnHandler } from '#commands/change-turn.js'
@@ -7,6 +12,7 @@ import { createPool } from '#postgres/database.js'
 import { turnJob } from '#producer/turn-job.js'
 import { turnDead, turnDone, turnResult } from '#producer/turn-result.js'
 import { project } from '#read-models/projection.js'
+import type { RunningWorker } from '../apps/worker/worker.js'
 import { until } from './support/feed-load.js'
 import { finished, JobQueues } from './support/job-queue.js'
 import { gate, lastSaid, openTurnStage, type TurnStage } from './support/turn-stage.js'
@@ -18,14 +24,21 @@ const BACKENDS = [
 ] as const
 /** Shorter than a wake that was lost may take in the product. */
 const PARK = { minMs: 50, maxMs: 400 }
+/** For so long a worker that died may hold the only place. */
+const HELD_MS_MAX = 5_000
+const PROGRAMS = [...readFileSync('docs/queue.md', 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(
+  ([, code]) => code as string,
+)
 
-describe.each(BACKENDS)('a turn queued as a job, on %s', (_backend, redis) => {
+describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
   let stage: TurnStage
+  let worker: RunningWorker
   let jobs: JobQueues
   let queue: Queue
 
   beforeAll(async () => {
-    stage = await openTurnStage({ redisUrl: redis, worker: { park: PARK } })
+    stage = await openTurnStage({ redisUrl: redis, workers: 0, worker: { park: PARK } })
+    worker = await stage.product.startWorker()
     jobs = new JobQueues(stage.product.config)
     queue = jobs.queue('palimpsest-turns')
   })
@@ -183,7 +196,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (_backend, redis) => {
         agents.map((agent) => turnJob({ agent_id: agent, input: `${agent} ${n}` })),
       ),
     )
-    await Promise.all(added.map((job) => finished(queue, job.id as string)))
+    for (const job of added) await finished(queue, job.id as string)
     for (const agent of agents) expect(said.get(agent)).toEqual(numbers.map(String))
   })
 
@@ -258,6 +271,63 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (_backend, redis) => {
     expect([...said].sort()).toEqual(['edit', 'research 0', 'research 1', 'research 2'])
     expect(said.at(-1)).toBe('edit')
   })
+
+  it('is queued by the programs of docs/queue.md, which know nothing but BullMQ', async () => {
+    const names = ['editor', ...['history', 'people', 'numbers'].map((of) => `researcher of ${of}`)]
+    for (const name of names) {
+      await stage.rest('POST', '/v1/agents/', { name, model: 'openai/gpt-4o-mini' })
+    }
+    stage.model.routeBy(() => ({ text: 'done' }))
+    expect(PROGRAMS).toHaveLength(3)
+    const own = PROGRAMS.filter(
+      (program) => program.includes('postgres:') === (backend === 'Postgres'),
+    )
+    expect(own.length).toBeGreaterThan(0)
+    for (const program of own) {
+      const code = program
+        .replaceAll('redis://localhost:6379', stage.product.config.redisUrl ?? '')
+        .replaceAll('postgres://localhost/palimpsest', stage.product.databaseUrl)
+      const args = ['--input-type=module', '-e', code]
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, args)
+      expect(stderr).toBe('')
+      expect((await finished(queue, stdout.trim())).state).toBe('completed')
+    }
+  })
+
+  it('goes on within 5 s when the worker that takes it in is killed over it', async () => {
+    const agent = await stage.agent()
+    stage.model.routeBy(() => ({ text: 'done' }))
+    await worker.close()
+    const child = fork(join('test', 'support', 'killed-worker.mjs'), { env: environment() })
+    await once(child, 'message')
+    const held = await stage.sql.connect()
+    await held.query('begin')
+    await held.query('select from mailboxes where agent_id = $1 for update', [agent])
+    const id = await add({ agent_id: agent, input: 'go' })
+    await until(async () => (await queue.getJobState(id)) === 'active')
+    worker = await stage.product.startWorker()
+    child.kill('SIGKILL')
+    const killed = performance.now()
+    await once(child, 'exit')
+    await held.query('rollback')
+    held.release()
+    await until(async () => (await stage.events(id, /^TurnQueued$/)).length === 1)
+    expect(performance.now() - killed).toBeLessThan(HELD_MS_MAX)
+    expect((await finished(queue, id)).state).toBe('completed')
+    expect(await turnsOf(agent)).toBe(1)
+  })
+
+  function environment(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      DATABASE_URL: stage.product.databaseUrl,
+      REDIS_URL: stage.product.config.redisUrl ?? '',
+      PALIMPSEST_ALLOW_UNSAFE_DURABILITY: '1',
+      PALIMPSEST_DATA_DIR: stage.product.config.dataDir,
+      OPENAI_BASE_URL: stage.model.url,
+      OPENAI_API_KEY: 'none',
+    }
+  }
 
   /** Starts a turn as three workers would that died each time, and a fourth. */
   async function giveUp(runId: string, agentId: string): Promise<void> {

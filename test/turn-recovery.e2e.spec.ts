@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
@@ -10,6 +10,7 @@ const STOPPED_WITHIN_MS = 1_500
 
 let stage: TurnStage
 let workers: RunningWorker[] = []
+let children: ChildProcess[] = []
 
 beforeAll(async () => {
   stage = await openTurnStage({ workers: 0 })
@@ -19,7 +20,9 @@ afterAll(() => stage.close())
 
 afterEach(async () => {
   for (const worker of workers) await worker.close()
+  for (const child of children) child.kill('SIGKILL')
   workers = []
+  children = []
   stage.model.reset()
   stage.product.logged.length = 0
 })
@@ -28,6 +31,24 @@ async function startWorker(options: Partial<WorkerOptions> = {}): Promise<Runnin
   const worker = await stage.product.startWorker(options)
   workers.push(worker)
   return worker
+}
+
+/** A worker of the build, as a process of its own. */
+async function startProcess(): Promise<ChildProcess> {
+  const env = {
+    ...process.env,
+    DATABASE_URL: stage.product.databaseUrl,
+    // Empty counts as absent, whatever the environment of the test run says.
+    REDIS_URL: '',
+    PALIMPSEST_ALLOW_UNSAFE_DURABILITY: '1',
+    PALIMPSEST_DATA_DIR: stage.product.config.dataDir,
+    OPENAI_BASE_URL: stage.model.url,
+    OPENAI_API_KEY: 'none',
+  }
+  const child = fork(join('dist', 'apps', 'worker', 'main.js'), { env })
+  children.push(child)
+  expect(await once(child, 'message')).toMatchObject([{ type: 'ready' }])
+  return child
 }
 
 const insert = (new_string: string) => ({
@@ -91,35 +112,73 @@ describe('a worker that stops in the middle of a turn', () => {
     expect(asked[1]).toBeGreaterThanOrEqual(Date.parse(retry?.payload.not_before))
   })
 
-  it('is out soon after SIGTERM, as a process of its own', async () => {
+  it('is out soon after SIGINT, as a process of its own', async () => {
     const agent = await stage.agent()
-    const env = {
-      ...process.env,
-      DATABASE_URL: stage.product.databaseUrl,
-      // Empty counts as absent, whatever the environment of the test run says.
-      REDIS_URL: '',
-      PALIMPSEST_ALLOW_UNSAFE_DURABILITY: '1',
-      OPENAI_BASE_URL: stage.model.url,
-      OPENAI_API_KEY: 'none',
-    }
-    const child = fork(join('dist', 'apps', 'worker', 'main.js'), { env })
+    const child = await startProcess()
     const ended = once(child, 'exit')
-    try {
-      expect(await once(child, 'message')).toMatchObject([{ type: 'ready' }])
-      stage.model.script([{ hang: true }])
-      const runId = await stage.sendAsync(agent, 'go')
-      await stage.model.requestsArrived(1)
-      const told = performance.now()
-      child.kill('SIGTERM')
-      expect(await ended).toEqual([0, null])
-      expect(performance.now() - told).toBeLessThan(STOPPED_WITHIN_MS)
-      stage.model.script([{ text: 'done' }])
-      await startWorker()
-      await stage.ended(runId)
-      expect(await stage.run(runId)).toMatchObject({ status: 'completed' })
-    } finally {
-      child.kill('SIGKILL')
+    stage.model.script([{ hang: true }])
+    const runId = await stage.sendAsync(agent, 'go')
+    await stage.model.requestsArrived(1)
+    const told = performance.now()
+    child.kill('SIGINT')
+    expect(await ended).toEqual([0, null])
+    expect(performance.now() - told).toBeLessThan(STOPPED_WITHIN_MS)
+    stage.model.script([{ text: 'done' }])
+    await startWorker()
+    await stage.ended(runId)
+    expect(await stage.run(runId)).toMatchObject({ status: 'completed' })
+  })
+
+  it('by SIGTERM ends the step it is at, and begins none; another goes on at once, and asks nothing twice', async () => {
+    const block = await stage.block('a')
+    const agents = [await stage.agent([block]), await stage.agent([block])]
+    const child = await startProcess()
+    const ended = once(child, 'exit')
+    const told = gate()
+    stage.model.script(
+      [insert('b'), insert('c')].map((step) => ({ ...step, holdUntil: told.opened })),
+    )
+    const runs = await Promise.all(agents.map((agent) => stage.sendAsync(agent, 'go')))
+    await stage.model.requestsArrived(2)
+    await startWorker()
+    child.kill('SIGTERM')
+    stage.model.script([{ text: 'done' }, { text: 'done' }])
+    told.open()
+    expect(await ended).toEqual([0, null])
+    await stage.ended(...runs)
+    stage.model.assertConsumed()
+    for (const runId of runs) {
+      const events = await stage.events(runId)
+      const starts = events.filter((event) => event.type === 'TurnStarted')
+      expect(starts.map((event) => event.payload.worker_id)).toEqual([
+        expect.any(String),
+        workers[0]?.workerId,
+      ])
+      expect(events.map((event) => event.type).slice(-5)).toEqual([
+        'ToolReturned',
+        'ModelRequested',
+        'TurnStarted',
+        'ModelResponded',
+        'TurnCompleted',
+      ])
     }
+  })
+
+  it('is out at once by a second signal', async () => {
+    const agent = await stage.agent()
+    const child = await startProcess()
+    const ended = once(child, 'exit')
+    stage.model.script([{ hang: true }])
+    const runId = await stage.sendAsync(agent, 'go')
+    await stage.model.requestsArrived(1)
+    child.kill('SIGTERM')
+    // Within half a second a repetition is taken for an echo of the first.
+    const again = setInterval(() => child.kill('SIGTERM'), 50)
+    expect(await ended).toEqual([130, null])
+    clearInterval(again)
+    stage.model.script([{ text: 'done' }])
+    await startWorker()
+    await stage.ended(runId)
   })
 })
 

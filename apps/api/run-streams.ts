@@ -8,8 +8,8 @@ import { EventStream, type StreamMessage } from './http/event-stream.js'
 import { invalidCursor } from './http/query.js'
 import { RUN_LOGS, RUN_STREAMS } from './tokens.js'
 import { chunksAfter } from './wire/run-chunks.js'
-import { type RunCursor, seqOf } from './wire/run-cursor.js'
-import { type RunMessages, runMessagesAfter } from './wire/run-event-wire.js'
+import { idOf, type RunCursor, seqOf } from './wire/run-cursor.js'
+import { runMessagesAfter } from './wire/run-event-wire.js'
 import { DONE, streamText } from './wire/stream-text.js'
 import { wireTime } from './wire/time-wire.js'
 
@@ -31,8 +31,11 @@ export const RUN_STREAM_LIMITS: RunStreamLimits = {
 
 /** One way to tell a run: what there is behind where the reader stands, and what keeps a silence. */
 interface Telling {
-  next(log: RunLog): Generator<RunMessages, void, undefined>
+  /** Messages that go out together. Who asks for more has sent them. */
+  next(log: RunLog): Generator<readonly StreamMessage[], void, undefined>
   ping(): StreamMessage | null
+  /** The last word to who takes less than there is. */
+  lagged(): readonly StreamMessage[]
   end(): readonly StreamMessage[]
 }
 
@@ -67,11 +70,12 @@ export class RunStreams implements OnModuleDestroy {
     await this.#serve(exchange, runId, at, {
       *next(log) {
         for (const { cursor, event, data } of chunksAfter(log, at, isLegacy)) {
+          yield [{ ...(event ? { event } : {}), data: streamText(data) }]
           at = cursor
-          yield { cursor, messages: [{ ...(event ? { event } : {}), data: streamText(data) }] }
         }
       },
       ping: () => (pings ? ping() : null),
+      lagged: () => [],
       end: () => [{ data: DONE }],
     })
   }
@@ -86,13 +90,17 @@ export class RunStreams implements OnModuleDestroy {
     let heard: RunCursor | null = after.offset > 0 ? after : null
     await this.#serve(exchange, runId, at, {
       *next(log) {
-        for (const told of runMessagesAfter(log, { ...at, offset: 0 }, heard)) {
-          if (told.cursor.offset > 0) heard = told.cursor
-          else at = told.cursor
-          yield told
+        for (const { cursor, messages } of runMessagesAfter(log, { ...at, offset: 0 }, heard)) {
+          yield messages
+          if (cursor.offset > 0) heard = cursor
+          else at = cursor
         }
       },
       ping: () => null,
+      lagged: () => {
+        const stands = heard?.version === at.version ? heard : at
+        return [{ event: 'lagged', data: { cursor: idOf(stands) } }]
+      },
       end: () => [],
     })
   }
@@ -104,12 +112,14 @@ export class RunStreams implements OnModuleDestroy {
     telling: Telling,
   ): Promise<void> {
     const log = this.logs.follow(runId)
+    // One signal for each reader: many listeners on one are taken for a leak.
+    const stopping = AbortSignal.any([this.stopping.signal])
     try {
-      while (!log.isRead && !this.stopping.signal.aborted) {
-        await log.news(this.stopping.signal, this.limits.pingMs)
-      }
-      if (after.version > log.version) throw invalidCursor(String(seqOf(after)))
+      while (!log.isRead && !stopping.aborted) await log.news(stopping, this.limits.pingMs)
       const isNative = telling.end().length === 0
+      if (after.version > log.version) {
+        throw invalidCursor(isNative ? idOf(after) : String(seqOf(after)))
+      }
       if (isNative && log.isOver && after.version === log.version) {
         // A browser would connect again for ever: this tells it not to.
         exchange.reply.status(204).send()
@@ -133,8 +143,9 @@ export class RunStreams implements OnModuleDestroy {
     if (first) out.send([first])
     let spokeAt = performance.now()
     while (!signal.aborted) {
-      for (const { messages } of telling.next(log)) {
-        if (!(await this.#fits(out, signal))) return
+      for (const messages of telling.next(log)) {
+        if (!(await this.#fits(out, signal)))
+          return out.send(signal.aborted ? [] : telling.lagged())
         // One write for each message.
         for (const message of messages) out.send([message])
         spokeAt = performance.now()

@@ -83,7 +83,8 @@ export class ServiceProcess {
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     const gone = new Promise((resolve) => child.once('exit', resolve))
     const timer = setTimeout(() => this.kill(), deadlineMs)
-    child.kill('SIGTERM')
+    // Not SIGTERM: that would let a worker finish the steps it is at, and here somebody waits.
+    child.kill('SIGINT')
     await gone
     clearTimeout(timer)
   }

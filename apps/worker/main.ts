@@ -9,6 +9,6 @@ await runService('worker', async (config, databaseUrl) => {
   if (worker.durability === 'degraded') console.error(UNSAFE_DURABILITY_WARNING)
   return {
     announce: { workerId: worker.workerId, turns: config.turns },
-    close: () => worker.close(),
+    close: (how) => worker.close(how),
   }
 })

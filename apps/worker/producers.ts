@@ -7,9 +7,13 @@ import { FEED_HINTS, Feed } from '#event-store/feed.js'
 import { Subscription } from '#event-store/subscription.js'
 import type { Database } from '#postgres/database.js'
 import { HintListener } from '#postgres/hint.js'
+import { Leadership } from '#postgres/leadership.js'
 import type { Doorbell } from '#turns/ports.js'
 import { QueueIntake } from '#turns/queue-intake.js'
 import { ANSWERED_TYPES, ANSWERS, TurnAnswers } from '#turns/turn-answers.js'
+
+/** Of the process that takes jobs in: an advisory lock of the database. */
+const INTAKE_LOCK = 7_236_013_551
 
 export interface ProducersOptions {
   readonly connection: QueueConnection
@@ -50,12 +54,21 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   })
   const stopping = new AbortController()
   const answered = subscription.run(stopping.signal)
-  const taking = queue.start()
+  const leadership = new Leadership({
+    pool: reads,
+    lock: INTAKE_LOCK,
+    onLead: () => queue.lead(),
+    onLost: () => queue.rest(),
+    onError,
+  })
+  leadership.start()
   return {
     wake: () => feed.wake(),
     async close(deadlineMs) {
       stopping.abort()
-      const ended = [queue.close(deadlineMs), taking, answered, feed.close(), listener.close()]
+      // The place is given up once it is free.
+      await queue.close(deadlineMs)
+      const ended = [leadership.close(), answered, feed.close(), listener.close()]
       await waitAtMost(Promise.all(ended), deadlineMs)
       await jobs.close()
     },

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import 'reflect-metadata'
 import { Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
@@ -7,9 +8,10 @@ import type { Pool } from 'pg'
 import { CheckpointFile } from '#adapters/checkpoint-file.js'
 import type { Config } from '#adapters/config.js'
 import { openProviders } from '#adapters/providers.js'
+import type { Stop } from '#adapters/service.js'
 import { openSigningKey } from '#adapters/signing-key.js'
 import type { ParkTimes } from '#adapters/turn-queue.js'
-import { startWakeWorker, WakeQueue } from '#adapters/wake-queue.js'
+import { startWakeWorker, type WakeJob, WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import type { Door } from '#commands/metadata.js'
@@ -21,8 +23,11 @@ import { createDatabase, createPool } from '#postgres/database.js'
 import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
+import { Session } from '#postgres/session.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
+import { Liveness } from '#turns/liveness.js'
+import { renewLease } from '#turns/mailbox.js'
 import { ModelBreakers } from '#turns/model-breakers.js'
 import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
@@ -31,16 +36,21 @@ import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 
-const READS_MAX = 10
+const READS_MAX = 12
 /** The one tenant there is until tenancy comes. */
 const TENANT = 'default'
-/** Turns get so long to finish what they are at before the process ends; the rest is resumed elsewhere. */
+/** A worker that drains gives its turns so long to end the step they are at. */
+const DRAIN_MS = 25_000
+/** Turns that are cut off get so long to give their agents back; what is left is found by others. */
 const CLOSE_MS = 1_000
+/** A look for dead workers that takes longer is given up, and the connection with it. */
+const LOOK_MS_MAX = 2_000
 
 export interface RunningWorker {
   readonly workerId: string
   readonly durability: Durability
-  close(): Promise<void>
+  /** Ends now, or (`drain`) after the steps that are under way. The rest is resumed elsewhere. */
+  close(how?: Stop): Promise<void>
 }
 
 export interface WorkerOptions {
@@ -108,7 +118,10 @@ export async function openWorker(
     turnHints.of(event.events)
     streamed.committed(event.events)
   })
+  const draining = new AbortController()
   const stopping = new AbortController()
+  // Every turn listens to them.
+  setMaxListeners(0, draining.signal, stopping.signal)
   const loop = new TurnLoop({
     execute: (command) => commands.execute(command),
     model: providers.model,
@@ -119,6 +132,7 @@ export async function openWorker(
     db,
     key: await readServerKey(db, 'context'),
     workerId,
+    draining: draining.signal,
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
   const runner = new AgentRunner(claims, loop, doorbell, workerId)
@@ -126,21 +140,32 @@ export async function openWorker(
     for (const runId of runIds) loop.interrupt(runId)
   })
   await cancels.open()
-  const presence = new WorkerPresence(claims, doorbell, workerId, runner, onError)
   const execute: Door = (command) => commands.execute(command)
   const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
+  const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
+  const liveness = new Liveness({
+    connect: (onLost) => Session.open(lock, onLost),
+    workerId,
+    declare: (lockKey) => renewLease(claims, workerId, lockKey),
+    doorbell,
+    onError,
+  })
+  const presence = new WorkerPresence(claims, doorbell, workerId, runner, liveness, onError)
   await presence.start()
   expiry.start()
-  const wakes = startWakeWorker(
-    connection,
-    config.turns,
-    ({ tenant_id, agent_id }) => runner.wake(tenant_id, agent_id, stopping.signal),
-    onError,
-  )
+  const onWake = ({ tenant_id, agent_id }: WakeJob): Promise<void> =>
+    // A wake that was taken just before the end is somebody else's.
+    draining.signal.aborted
+      ? doorbell.ring(tenant_id, agent_id)
+      : runner.wake(tenant_id, agent_id, stopping.signal)
+  const wakes = startWakeWorker(connection, config.turns, onWake, onError)
   const checkpoints = startCheckpoints(config, reads, onError)
-  const close = async (): Promise<void> => {
+  const close = async (how: Stop): Promise<void> => {
+    draining.abort()
+    if (how === 'drain') await wakes.stop(DRAIN_MS)
     stopping.abort(new Error('the worker stops'))
-    await Promise.all([wakes.close(CLOSE_MS), producers.close(CLOSE_MS)])
+    await Promise.all([wakes.stop(CLOSE_MS), producers.close(CLOSE_MS)])
+    wakes.close()
     await Promise.all([cancels.close(), expiry.stop()])
     await presence.stop().catch(onError)
     await checkpoints?.close()
@@ -148,14 +173,14 @@ export async function openWorker(
     await app.close()
     await providers.close()
     await db.destroy()
-    await Promise.all([writes.end(), claims.end()])
+    await Promise.all([writes.end(), claims.end(), lock.end()])
   }
   let closing: Promise<void> | null = null
   return {
     workerId,
     durability,
-    close() {
-      closing ??= close()
+    close(how = 'now') {
+      closing ??= close(how)
       return closing
     },
   }

@@ -20,6 +20,7 @@ import { WAKE_QUEUE } from './wake-queue.js'
 
 const SHOWN = [TURNS_QUEUE, DEAD_QUEUE, WAKE_QUEUE]
 const POOL_MAX = 2
+const ANSWER_MS_MAX = 2_000
 const CLOSE_MS_MAX = 1_000
 /** The page asks another server for a font: what is shown here is nobody else's. */
 const FOREIGN_LINK = /<link href="https?:[^>]*>\n?/g
@@ -94,7 +95,11 @@ export class QueueBoard {
         this.#open ??= openShown(this.connection, this.onError)
         const { shown: queues } = this.#open
         const request = { queues, uiConfig, params, query, body: {}, headers: {} }
-        const { status = 200, body } = await route.handler(request)
+        const asked = Promise.resolve(route.handler(request))
+        if ((await waitAtMost(asked, ANSWER_MS_MAX)) === 'late') {
+          throw new Error('the queue does not answer')
+        }
+        const { status = 200, body } = await asked
         return { status, body }
       },
     }))

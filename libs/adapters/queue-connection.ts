@@ -11,6 +11,9 @@ export interface QueueConnection {
 /** The schema of BullMQ's tables. */
 export const SCHEMA = 'bullmq'
 
+/** After a connection was lost a worker asks for jobs again so much later; BullMQ would wait 15 s. */
+export const RECONNECTED_MS = 500
+
 export const OnPostgres = withBackend(createPostgresBackend)
 
 /** BullMQ opens pools of its own: only their options reach them. */

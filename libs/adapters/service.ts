@@ -2,12 +2,20 @@ import { BootRefusal } from '#postgres/boot-checks.js'
 import { MigrationError } from '#postgres/migrator.js'
 import { type Config, ConfigError, readConfig } from './config.js'
 
+/** `drain`: what is under way is finished as far as it must not be repeated. `now`: somebody waits for the end. */
+export type Stop = 'drain' | 'now'
+
 /** An api or a worker, running. `announce` is what its parent is told once it is ready. */
 export interface RunningService {
   readonly announce: Readonly<Record<string, unknown>>
-  close(): Promise<void>
+  close(how: Stop): Promise<void>
 }
 
+/**
+ * SIGTERM comes from whoever replaces a process, and can wait. SIGINT comes from a person, or from the
+ * supervisor on behalf of one; a terminal that was closed waits for nobody.
+ */
+const SIGNALS = { SIGTERM: 'drain', SIGINT: 'now', SIGHUP: 'now' } as const
 /** A process that does not stop by itself is ended after this long. */
 const CLOSE_DEADLINE_MS = 30_000
 /** One Ctrl-C may arrive twice, from the terminal and from the parent. */
@@ -23,13 +31,13 @@ export async function runService(
 ): Promise<void> {
   let service: RunningService | null = null
   let stoppingSince = 0
-  const stop = (): void => {
+  const stop = (how: Stop): void => {
     const repeated = stoppingSince > 0 && Date.now() - stoppingSince > SIGNAL_ECHO_MS
     if (repeated) process.exit(130)
     if (stoppingSince > 0) return
     stoppingSince = Date.now()
     setTimeout(() => process.exit(1), CLOSE_DEADLINE_MS).unref()
-    const closed = service ? service.close() : Promise.resolve()
+    const closed = service ? service.close(how) : Promise.resolve()
     closed.then(
       () => process.exit(0),
       (error) => {
@@ -38,15 +46,15 @@ export async function runService(
       },
     )
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  if (process.connected) process.on('disconnect', stop)
+  for (const [signal, how] of Object.entries(SIGNALS)) process.on(signal, () => stop(how))
+  if (process.connected) process.on('disconnect', () => stop('now'))
   try {
     const config = readConfig(process.env)
     if (!config.databaseUrl) {
       throw new ConfigError(['DATABASE_URL is not set: start everything with npm start, or set it'])
     }
     service = await open(config, config.databaseUrl)
-    if (stoppingSince > 0) await service.close()
+    if (stoppingSince > 0) await service.close('now')
     else process.send?.({ type: 'ready', ...service.announce })
   } catch (error) {
     fail(name, error)

@@ -18,6 +18,7 @@ import {
   openRedis,
   postgres,
   type QueueConnection,
+  RECONNECTED_MS,
   waitAtMost,
 } from './queue-connection.js'
 
@@ -51,7 +52,7 @@ const POOL_MAX = 4
 type TurnJob = Job<unknown, TurnResult>
 
 /**
- * Takes jobs of the queue of turns in, one at a time. A job whose turn runs is parked: it sleeps in the
+ * Takes jobs of the queue of turns in, one at a time, while it leads. A job whose turn runs is parked: it sleeps in the
  * queue and holds no place.
  */
 export class TurnQueue {
@@ -60,6 +61,8 @@ export class TurnQueue {
   readonly #redis: Redis[] = []
   readonly #closing = new AbortController()
   #limit: NodeJS.Timeout | null = null
+  /** Leading and resting, one after the other. */
+  #changed: Promise<void> = Promise.resolve()
 
   constructor(
     connection: QueueConnection,
@@ -78,25 +81,44 @@ export class TurnQueue {
     this.#worker = this.#openWorker(connection, own(null))
   }
 
-  /** Begins once the queue has heard of its limit. */
-  async start(): Promise<void> {
-    while (!this.#closing.signal.aborted) {
-      const limited = await this.#setLimit()
-      if (limited) break
-      await pause(RETRY_MS_MAX, this.#closing.signal)
-    }
-    if (this.#closing.signal.aborted) return
-    this.#limit = setInterval(() => void this.#setLimit(), LIMIT_EVERY_MS)
-    this.#worker.run().catch(this.onError)
+  /**
+   * Takes jobs in from now on. One process at a time should: the limit of the queue holds whatever happens,
+   * but on Postgres whoever waits for a place asks for it again and again.
+   */
+  lead(): void {
+    this.#change(async () => {
+      while (!(await this.#setLimit())) {
+        await pause(RETRY_MS_MAX, this.#closing.signal)
+        if (this.#closing.signal.aborted) return
+      }
+      this.#limit ??= setInterval(() => void this.#setLimit(), LIMIT_EVERY_MS)
+      if (this.#worker.isRunning()) this.#worker.resume()
+      else this.#worker.run().catch(this.onError)
+    })
+  }
+
+  /** Leaves jobs to another process, after the one at hand. */
+  rest(): void {
+    this.#change(async () => {
+      if (this.#limit) clearInterval(this.#limit)
+      this.#limit = null
+      await this.#worker.pause(true)
+    })
   }
 
   /** Waits for the job at hand at most `deadlineMs`; another worker takes it in again. */
   async close(deadlineMs: number): Promise<void> {
     this.#closing.abort()
     if (this.#limit) clearInterval(this.#limit)
-    const closed = Promise.all([this.#worker.close(), this.#queue.close()])
+    const closed = Promise.all([this.#changed, this.#worker.close(), this.#queue.close()])
     await waitAtMost(closed.catch(this.onError), deadlineMs)
     for (const redis of this.#redis) redis.disconnect()
+  }
+
+  #change(to: () => Promise<void>): void {
+    this.#changed = this.#changed
+      .then(() => (this.#closing.signal.aborted ? undefined : to()))
+      .catch(this.onError)
   }
 
   #openWorker(connection: QueueConnection, redis: Redis | null): Worker<unknown, TurnResult> {
@@ -107,6 +129,7 @@ export class TurnQueue {
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: STALLED_MAX,
       drainDelay: DRAIN_SECONDS,
+      runRetryDelay: RECONNECTED_MS,
       removeOnComplete: KEPT_COMPLETED,
       removeOnFail: KEPT_FAILED,
     }
@@ -132,10 +155,7 @@ export class TurnQueue {
     const { minMs, maxMs } = this.park
     const doubled = minMs * 2 ** Math.min(job.attemptsStarted - 1, 20)
     await job.moveToDelayed(Date.now() + Math.min(doubled, maxMs), token)
-    // It may have ended before the job slept, when a wake found nobody.
-    if (verdict.parked !== null && (await this.#isOver(verdict.parked))) {
-      await job.promote().catch(() => {})
-    }
+    if (verdict.parked !== null) void this.#wakeIfOver(job, verdict.parked)
     throw new DelayedError()
   }
 
@@ -159,11 +179,14 @@ export class TurnQueue {
     }
   }
 
-  async #isOver(runId: string): Promise<boolean> {
-    return this.intake.look(runId).then(
-      (verdict) => !('parked' in verdict),
-      () => false,
-    )
+  /** It may have ended before the job slept, when a wake found nobody. */
+  async #wakeIfOver(job: TurnJob, runId: string): Promise<void> {
+    try {
+      if ('parked' in (await this.intake.look(runId))) return
+      await job.promote()
+    } catch {
+      // It wakes by itself.
+    }
   }
 
   async #setLimit(): Promise<boolean> {

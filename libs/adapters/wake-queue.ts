@@ -2,13 +2,14 @@ import { type JobsOptions, type Queue, runMigrations, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
-import type { Doorbell } from '#turns/ports.js'
+import type { Doorbell, UnattendedMailbox } from '#turns/ports.js'
 import {
   OnPostgres,
   openQueue,
   openRedis,
   postgres,
   type QueueConnection,
+  RECONNECTED_MS,
   SCHEMA,
   waitAtMost,
 } from './queue-connection.js'
@@ -64,9 +65,16 @@ export class WakeQueue implements Doorbell {
     await this.#add(tenantId, agentId, { deduplication: { id: agentId, keepLastIfActive: true } })
   }
 
-  async ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void> {
-    await this.#bounded(this.#queue.removeDeduplicationKey(agentId))
-    await this.#add(tenantId, agentId, { jobId: `wake-${agentId}-${epoch}-${second}` })
+  /** All together: one by one a dead worker's last agents would wait for its first. */
+  async ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
+    const jobs = mailboxes.map(({ tenantId, agentId, epoch, second }) => ({
+      name: WAKE_JOB,
+      data: { tenant_id: tenantId, agent_id: agentId },
+      opts: { ...ONCE, jobId: `wake-${agentId}-${epoch}-${second}` },
+    }))
+    await this.#bounded(this.#queue.addBulk(jobs))
+    const freed = mailboxes.map(({ agentId }) => this.#queue.removeDeduplicationKey(agentId))
+    await this.#bounded(Promise.all(freed))
   }
 
   async close(): Promise<void> {
@@ -85,12 +93,19 @@ export class WakeQueue implements Doorbell {
 }
 
 export interface WakeWorker {
-  /** Stops taking jobs; waits for the running ones at most `deadlineMs`. */
-  close(deadlineMs: number): Promise<void>
+  /** Takes no more jobs from now on; waits for the running ones at most `deadlineMs`. */
+  stop(deadlineMs: number): Promise<void>
+  /** After `stop`. */
+  close(): void
 }
 
 /** A stalled wake runs again, however often: the claim makes that harmless. */
 const STALLED_MAX = 1000
+/**
+ * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may
+ * have a few more than are running: else a full queue delays each wake until all places are taken.
+ */
+const TAKEN_AHEAD_MAX = 4
 
 /** Takes wakes, up to `concurrency` at once. */
 export function startWakeWorker(
@@ -100,9 +115,22 @@ export function startWakeWorker(
   onError: (error: unknown) => void,
 ): WakeWorker {
   const redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
-  const process = async (job: { data: WakeJob }): Promise<void> => onWake(job.data)
-  const options = { concurrency, maxStalledCount: STALLED_MAX }
-  const worker = redis
+  let running = 0
+  const places = (): number => Math.min(concurrency, running + TAKEN_AHEAD_MAX)
+  const count = (change: number): void => {
+    running += change
+    worker.concurrency = places()
+  }
+  const process = async (job: { data: WakeJob }): Promise<void> => {
+    count(1)
+    await onWake(job.data).finally(() => count(-1))
+  }
+  const options = {
+    concurrency: places(),
+    maxStalledCount: STALLED_MAX,
+    runRetryDelay: RECONNECTED_MS,
+  }
+  const worker: Worker<WakeJob> = redis
     ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })
     : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
         ...options,
@@ -111,9 +139,9 @@ export function startWakeWorker(
   worker.on('error', onError)
   worker.on('failed', (_job, error) => onError(error))
   return {
-    async close(deadlineMs) {
+    async stop(deadlineMs) {
       await waitAtMost(worker.close().catch(onError), deadlineMs)
-      redis?.disconnect()
     },
+    close: () => redis?.disconnect(),
   }
 }

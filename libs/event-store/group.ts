@@ -58,7 +58,8 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
     })
     rows.push(row)
   }
-  fence(plan, pending)
+  fenceClaim(plan, pending)
+  fenceRoom(plan, pending)
   for (const row of rows) addEvent(plan, row)
   for (const change of changes) addRow(plan, change)
   for (const [id, before] of found) touch(plan, before, left.get(id) ?? before)
@@ -74,19 +75,22 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
   return null
 }
 
-/** What the mailboxes must be like when the group is written. */
-function fence(plan: Plan, pending: PendingUnit): void {
-  const { fence, room } = pending.unit
-  const unit = pending
+/** The unit is written only under the newest claim of its agent. */
+function fenceClaim(plan: Plan, unit: PendingUnit): void {
+  const { fence } = unit.unit
   if (fence) plan.fences.push({ ...fence, pendingMax: null, unit, otherwise: { status: 'fenced' } })
+}
+
+/** The unit is written only while the mailbox has room for the turn it queues. */
+function fenceRoom(plan: Plan, unit: PendingUnit): void {
+  const { room } = unit.unit
   const box = plan.mailboxes.get(room?.agentId ?? '')
-  if (room && !box?.open) {
-    const { agentId, rejection } = room
-    const otherwise = { status: 'rejected', rejection, replayed: false } as const
-    // What the units before it queue is not in the table yet.
-    const pendingMax = room.pendingMax - (box?.pending ?? 0)
-    plan.fences.push({ agentId, epoch: null, pendingMax, unit, otherwise })
-  }
+  if (!room || box?.open) return
+  const { agentId, rejection } = room
+  const otherwise = { status: 'rejected', rejection, replayed: false } as const
+  // What the units before it queue is not in the table yet.
+  const pendingMax = room.pendingMax - (box?.pending ?? 0)
+  plan.fences.push({ agentId, epoch: null, pendingMax, unit, otherwise })
 }
 
 function stateIn(plan: Plan, pending: PendingUnit, id: string): FoldedStream {
@@ -111,7 +115,10 @@ function accept(plan: Plan, pending: PendingUnit, fingerprint: Buffer, result: u
   })
 }
 
-/** A refusal is judged at a version the commit confirms, so a stale cache never refuses. */
+/**
+ * A refusal is judged at a version the commit confirms, so a stale cache never refuses; nor does a claim
+ * that was lost: it is fenced, and its refusal must not be stored as the answer to whoever has the claim.
+ */
 function refuse(
   plan: Plan,
   pending: PendingUnit,
@@ -119,6 +126,7 @@ function refuse(
   found: ReadonlyMap<string, FoldedStream>,
 ): void {
   plan.verdicts.set(pending, { status: 'rejected', rejection, replayed: false })
+  fenceClaim(plan, pending)
   if (!isStored(rejection)) return
   for (const stream of found.values()) touch(plan, stream, stream)
   const judgedAt = rejection.atVersion ?? found.get(pending.streams[0] as string)?.version ?? 0

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { ChangeAgent, ChangeAgentHandler } from '#commands/change-agent.js'
 import { ChangeBlock, ChangeBlockHandler } from '#commands/change-block.js'
+import { rejection } from '#domain/errors.js'
 import { by, insertion, openLog, type TestLog, tenantId } from '../../test/support/log.js'
 import { readStream } from './stream-reader.js'
 import type { Verdict } from './unit.js'
@@ -116,5 +117,24 @@ describe('a claim', () => {
     ])
     expect([stale.status, current.status, free.status]).toEqual(['fenced', 'ok', 'ok'])
     expect(await log.valueOf(ids[0])).toBe('x')
+
+    // Refused is what was judged under a claim that holds: nobody is told so who has lost it, and the
+    // answer that is kept under the id is that of whoever has it now.
+    const command = { id: `cmd-${randomUUID()}`, fingerprint: Buffer.from('1') }
+    const refusal = rejection('replace_no_match', 'not there')
+    const refused = (epoch: number): Promise<Verdict<number>> =>
+      writer.submit({
+        ...insertion(ids[0], 'y'),
+        command,
+        fence: { agentId, epoch },
+        decide: () => ({ rejection: refusal }),
+      })
+    expect(await refused(4)).toEqual({ status: 'fenced' })
+    expect(await refused(5)).toMatchObject({ status: 'rejected', replayed: false })
+    const busy = rejection('busy', 'The stream is busy')
+    const unstored = { ...insertion(ids[0], 'y'), fence: { agentId, epoch: 4 } }
+    expect(await writer.submit({ ...unstored, decide: () => ({ rejection: busy }) })).toEqual({
+      status: 'fenced',
+    })
   })
 })

@@ -187,7 +187,7 @@ export function isFull(plan: Plan): boolean {
 
 /** True when there is nothing for a statement to do: only refusals that are not stored, or nothing. */
 export function isIdle(plan: Plan): boolean {
-  return plan.heads.size === 0 && plan.results.length === 0
+  return plan.heads.size === 0 && plan.results.length === 0 && plan.fences.length === 0
 }
 
 /**

@@ -52,7 +52,7 @@ export class AgentRunner {
         if (!turn) break
         const end = await this.loop.run(claim, turn, signal)
         if (end === 'fenced') return
-        if (end === 'parked') break
+        if (end === 'parked' || end === 'stopped') break
       }
     } catch (error) {
       // What cannot be given back now, the sweeper finds.

@@ -1,4 +1,5 @@
 import type { Queryable } from '#event-store/stream-reader.js'
+import type { UnattendedMailbox } from './ports.js'
 
 /** Seconds a worker is trusted without a sign of life; renewed every 3 s. By the database's clock. */
 export const LEASE_SECONDS = 10
@@ -9,6 +10,12 @@ export interface Claim {
   readonly agentId: string
   readonly epoch: number
 }
+
+/**
+ * Names a ring: those for one mailbox and epoch are one job as long as it waits, whoever rings and however
+ * often. One whose worker died before it claimed is in the way of the next for so long at most.
+ */
+export const RING_SECOND = `(floor(extract(epoch from clock_timestamp()) / 5) * 5)::bigint`
 
 /** Some other transaction holds the row for longer than a claim waits. */
 const LOCK_NOT_AVAILABLE = '55P03'
@@ -95,28 +102,29 @@ export async function forgetDeadWorkers(db: Queryable): Promise<void> {
   await db.query(`delete from workers where lease_until < clock_timestamp() - interval '1 hour'`)
 }
 
-/** Says that a worker lives, for the next 10 s. */
-export async function renewLease(db: Queryable, workerId: string): Promise<void> {
+/**
+ * Says that a worker lives, for the next 10 s.
+ *
+ * @param lockKey the lock it holds besides, as a bigint's text; who finds it free knows that the worker died.
+ */
+export async function renewLease(
+  db: Queryable,
+  workerId: string,
+  lockKey: string | null = null,
+): Promise<void> {
   await db.query({
     name: 'renew-lease',
-    text: `insert into workers (worker_id, lease_until)
-           values ($1, clock_timestamp() + make_interval(secs => $2))
-      on conflict (worker_id) do update set lease_until = excluded.lease_until`,
-    values: [workerId, LEASE_SECONDS],
+    text: `insert into workers (worker_id, lease_until, lock_key)
+           values ($1, clock_timestamp() + make_interval(secs => $2), $3)
+      on conflict (worker_id) do update
+         set lease_until = excluded.lease_until, lock_key = excluded.lock_key`,
+    values: [workerId, LEASE_SECONDS, lockKey],
   })
 }
 
 /** Frees every mailbox of a worker at once. */
 export async function endLease(db: Queryable, workerId: string): Promise<void> {
   await db.query('delete from workers where worker_id = $1', [workerId])
-}
-
-export interface AbandonedMailbox {
-  readonly tenantId: string
-  readonly agentId: string
-  readonly epoch: number
-  /** Of the database's clock: many sweepers of one second name one job. */
-  readonly second: number
 }
 
 /**
@@ -127,7 +135,7 @@ export async function abandonedMailboxes(
   db: Queryable,
   workerId: string,
   limit: number,
-): Promise<AbandonedMailbox[]> {
+): Promise<UnattendedMailbox[]> {
   const { rows } = await db.query<{
     tenant_id: string
     agent_id: string
@@ -135,7 +143,7 @@ export async function abandonedMailboxes(
     second: string
   }>({
     name: 'abandoned-mailboxes',
-    text: `select m.tenant_id, m.agent_id, m.epoch, floor(extract(epoch from clock_timestamp()))::bigint as second
+    text: `select m.tenant_id, m.agent_id, m.epoch, ${RING_SECOND} as second
              from mailboxes m
             where m.pending > 0 and m.ready_at < clock_timestamp() - interval '500 milliseconds'
               and (m.not_before is null or m.not_before <= clock_timestamp())

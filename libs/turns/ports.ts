@@ -189,8 +189,17 @@ export interface Search {
 /** Rings after a commit: a lost ring costs at most a second, the sweeper rings again. Never throws. */
 export interface Doorbell {
   ring(tenantId: string, agentId: string): Promise<void>
-  /** For an agent whose owner died: steps around a dead job that still holds the deduplication key. */
-  ringAgain(tenantId: string, agentId: string, epoch: number, second: number): Promise<void>
+  /** For agents whose owner died: steps around a dead job that still holds the deduplication key. */
+  ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void>
+}
+
+/** A mailbox where something waits and nobody living is at it. */
+export interface UnattendedMailbox {
+  readonly tenantId: string
+  readonly agentId: string
+  readonly epoch: number
+  /** Of the database's clock, in steps of a few: those who ring for it meanwhile name one job. */
+  readonly second: number
 }
 
 /** How far a turn has come, for whoever queued it as a job. */

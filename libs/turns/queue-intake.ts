@@ -70,7 +70,8 @@ export class QueueIntake {
     if (known?.status === 'rejected') return fails(known.rejection)
     if (known?.status === 'ok') return this.look((known.result as { run_id: string }).run_id)
     const queued = await this.#queue(job, asked, command)
-    if (typeof queued === 'string') return this.look(queued)
+    // Whoever sleeps looks once more before: it need not be over by now.
+    if (typeof queued === 'string') return { parked: queued }
     return ERRORS[queued.code].retry ? { parked: null } : fails(queued)
   }
 

@@ -32,6 +32,8 @@ export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly search: Search
   readonly breakers: ModelBreakers
   readonly streamed: StreamedTurns
+  /** Aborted when the worker is to end: the step that is under way is finished, and none is begun. */
+  readonly draining?: AbortSignal
 }
 
 type FailureReason =
@@ -127,6 +129,8 @@ class TurnRun {
       if (this.signal.aborted) throw new Stopped()
       const action = nextAction(this.#state, this.claim.epoch, new Date().toISOString())
       if (action.do === 'nothing') return
+      const begins = action.do === 'ask' || action.do === 'start'
+      if (begins && this.options.draining?.aborted) throw new Stopped()
       const { version } = this.#state
       if (await this.#interruptible(() => this.#perform(action))) continue
       // Every action is recorded: one that is not would be done again for ever.
@@ -254,7 +258,12 @@ class TurnRun {
   async #untilDue({ notBefore }: StepState): Promise<void> {
     const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
     if (leftMs <= 0) return
-    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal: this.#waiting.signal })
+    const { draining } = this.options
+    const { signal: waiting } = this.#waiting
+    const signal = draining ? AbortSignal.any([waiting, draining]) : waiting
+    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch((error) => {
+      throw draining?.aborted ? new Stopped() : error
+    })
   }
 
   async #fail(
@@ -273,8 +282,8 @@ class TurnRun {
     if (parallel.length === 0) return this.#runCall(step, calls[0] as CallState)
     const ends = await Promise.allSettled(parallel.map((call) => this.#runCall(step, call)))
     await this.journal.read()
-    const failed = ends.find((end) => end.status === 'rejected')
-    if (failed) throw failed.reason
+    const failures = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason] : []))
+    if (failures.length > 0) throw failures.find((error) => error instanceof Fenced) ?? failures[0]
   }
 
   async #runCall(step: StepState, call: CallState): Promise<void> {

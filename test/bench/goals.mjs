@@ -46,6 +46,23 @@ const GOALS = [
   { group: 'replay', name: 'any version of 1,000,000', figure: 'p99', atMost: 5 },
   { group: 'blame', name: 'blame, from the first event, 1,000 events', figure: 'p50', atMost: 10 },
   { group: 'blame', name: 'blame, kept, 1,000 events', figure: 'timesPlain', atMost: 2 },
+  // Turns, with a model that answers at once.
+  {
+    group: 'turns',
+    name: 'a turn through HTTP, queue on Postgres',
+    inFlight: 1,
+    figure: 'overFlushesMs',
+    atMost: 3,
+  },
+  ...[
+    { figure: 'perSecond', atLeast: 800 },
+    { figure: 'cpuMs', atMost: 1 },
+  ].map((goal) => ({
+    group: 'turns',
+    name: 'turns that wait, queue on Postgres',
+    inFlight: 64,
+    ...goal,
+  })),
   // The feed beside the writers.
   ...feed('hot, with feed', 128),
   ...feed('distinct, with feed', 32),

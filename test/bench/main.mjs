@@ -14,6 +14,7 @@ import { rivals } from './rivals.mjs'
 import { interleave, rowsOf } from './rounds.mjs'
 import { startServer } from './server.mjs'
 import { sizes } from './sizes.mjs'
+import { turns } from './turns.mjs'
 
 const ROOMS = {
   single,
@@ -27,6 +28,7 @@ const ROOMS = {
   blame,
   feed,
   growth,
+  turns,
 }
 const GB = 2 ** 30
 

@@ -20,6 +20,8 @@ const TOLD = {
   missed: (n) => (n > 0 ? `${n} missed` : ''),
   twice: (n) => (n > 0 ? `${n} twice` : ''),
   disordered: (n) => (n > 0 ? `${n} out of order` : ''),
+  overFlushesMs: (n) => `5 flushes and ${n.toFixed(2)} ms`,
+  cpuMs: (n) => `${n.toFixed(2)} ms CPU of the worker each`,
   remark: (text) => text,
 }
 

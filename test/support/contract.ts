@@ -40,3 +40,9 @@ export function vectors(): Vector[] {
 export function golden<T = Record<string, unknown>>(name: string): T {
   return JSON.parse(readFileSync(join(FOLDER, 'golden', `${name}.json`), 'utf8'))
 }
+
+/** The chunks of a sample of a stream. */
+export function goldenChunks(name: string): Record<string, unknown>[] {
+  const text = readFileSync(join(FOLDER, 'golden', `${name}.txt`), 'utf8')
+  return [...text.matchAll(/^data: (\{.*)$/gm)].map(([, json]) => JSON.parse(json as string))
+}

@@ -1,4 +1,12 @@
-import { createPostgresBackend, FlowProducer, type Job, Queue, withBackend } from 'bullmq'
+import {
+  createPostgresBackend,
+  FlowProducer,
+  type Job,
+  type Processor,
+  Queue,
+  Worker,
+  withBackend,
+} from 'bullmq'
 import { Redis } from 'ioredis'
 import type { Config } from '#adapters/config.js'
 import { until } from './feed-load.js'
@@ -20,7 +28,7 @@ export interface Finished {
 /** BullMQ as another service uses it, on the queue's backend of a product. */
 export class JobQueues {
   readonly #redis: Redis | null
-  readonly #open: (Queue | FlowProducer)[] = []
+  readonly #open: { close(): Promise<void> }[] = []
 
   constructor(private readonly config: Pick<Config, 'redisUrl' | 'databaseUrl'>) {
     this.#redis = config.redisUrl ? new Redis(config.redisUrl) : null
@@ -40,6 +48,15 @@ export class JobQueues {
       : new OnPostgres.FlowProducer({ connection: this.#postgres() })
     this.#open.push(flows as FlowProducer)
     return flows as FlowProducer
+  }
+
+  worker(name: string, processor: Processor): void {
+    const worker = this.#redis
+      ? new Worker(name, processor, {
+          connection: this.#redis.duplicate({ maxRetriesPerRequest: null }),
+        })
+      : new OnPostgres.Worker(name, processor as never, { connection: this.#postgres() })
+    this.#open.unshift(worker)
   }
 
   async close(): Promise<void> {

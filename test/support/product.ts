@@ -29,11 +29,13 @@ export interface ProductOptions {
   readonly requestTimeoutMs?: number
   /** How the api is opened. */
   readonly api?: Partial<ApiOptions>
+  /** Instead of one of its own on the server of the test run. */
+  readonly database?: TestDatabase
 }
 
 /** Starts api and workers as their processes do, with the stand-ins unless `env` names providers. */
 export async function startProduct(options: ProductOptions = {}): Promise<Product> {
-  const database: TestDatabase = await createTestDatabase()
+  const database: TestDatabase = options.database ?? (await createTestDatabase())
   const dataDir = mkdtempSync(join(tmpdir(), 'palimpsest-product-'))
   const logged: string[] = []
   let closed = false

@@ -50,7 +50,7 @@ export async function queueTurns(round: QueuedRound): Promise<QueuedReport> {
     return child
   }
   const work = async (): Promise<ChildProcess> => {
-    const child = await open('killed-worker.mjs')
+    const child = await open('turn-worker.mjs')
     await once(child, 'message')
     return child
   }
@@ -82,6 +82,24 @@ export async function queueTurns(round: QueuedRound): Promise<QueuedReport> {
     await db.end()
     await product.close()
   }
+}
+
+/** A job sent again under its id after the queue has forgotten it, to a worker that keeps no books. */
+export async function doneByIdAlone(
+  redisUrl: string | undefined,
+): Promise<{ readonly sent: number; readonly done: number }> {
+  const product = await startProduct({ workers: 0, redisUrl })
+  const jobs = new JobQueues(product.config)
+  const queue = jobs.queue('naive')
+  let done = 0
+  jobs.worker('naive', async () => void done++)
+  for (const sent of [1, 2]) {
+    await queue.add('job', {}, { jobId: 'once', removeOnComplete: true })
+    await until(async () => done === sent && !(await queue.getJob('once')))
+  }
+  await jobs.close()
+  await product.close()
+  return { sent: 2, done }
 }
 
 /** A job for every turn; those of one agent are numbered. */

@@ -17,15 +17,15 @@ import { pathToFileURL } from 'node:url'
 /** A stand-in for api and worker: small, with the behaviour of the real ones towards the supervisor. */
 const API = `
 import { createServer } from 'node:http'
-if (process.env.STUBBORN) process.on('SIGTERM', () => {})
-else process.on('SIGTERM', () => process.exit(0))
+if (process.env.STUBBORN) process.on('SIGINT', () => {})
+else process.on('SIGINT', () => process.exit(0))
 process.on('disconnect', () => process.exit(0))
 const { DATABASE_URL, PALIMPSEST_EMBEDDED } = process.env
 const server = createServer((_, reply) => reply.end(JSON.stringify({ pid: process.pid, DATABASE_URL, PALIMPSEST_EMBEDDED })))
 server.listen(Number(process.env.PORT), '127.0.0.1', () => process.send({ type: 'ready', port: server.address().port }))
 `
 const WORKER = `
-process.on('SIGTERM', () => process.exit(0))
+process.on('SIGINT', () => process.exit(0))
 process.on('disconnect', () => process.exit(0))
 if (process.env.WORKER_FAILS) {
   process.send({ type: 'failed', message: 'no ink', hint: 'buy ink' }, () => process.exit(1))

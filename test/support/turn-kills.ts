@@ -94,7 +94,7 @@ export async function killAfterCommit(n: number, options: KillOptions = {}): Pro
 async function startWorker(
   env: Record<string, string>,
 ): Promise<{ child: ChildProcess; workerId: string }> {
-  const child = fork(join('test', 'support', 'killed-worker.mjs'), {
+  const child = fork(join('test', 'support', 'turn-worker.mjs'), {
     env: { ...process.env, ...env },
   })
   const [message] = (await once(child, 'message')) as [{ workerId: string }]

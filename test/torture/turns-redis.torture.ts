@@ -1,0 +1,129 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import type pg from 'pg'
+import { until } from '../support/feed-load.js'
+import { MortalRedis } from '../support/mortal-redis.js'
+import { seeded, tortureSeed } from '../support/seeded.js'
+import { type FleetOptions, openTurnFleet, type TurnFleet } from '../support/turn-fleet.js'
+
+/** `TURNS_REDIS_ROUNDS=25` is the long run: a hundred faults. */
+const ROUNDS = Number(process.env.TURNS_REDIS_ROUNDS ?? 1)
+const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 100)
+const MOVING_WITHIN_MS = 6_000
+const HOLE_MS = 10_000
+const DEAD_MS = 1_000
+const seed = tortureSeed()
+
+let redis: MortalRedis
+let opened: TurnFleet
+
+beforeEach(async () => {
+  redis = await MortalRedis.start()
+})
+
+afterEach(async () => {
+  await opened.close()
+  await redis.close()
+})
+
+const fleet = (more: Partial<FleetOptions> = {}): FleetOptions => ({
+  random: seeded(seed),
+  workers: 2,
+  turnsOfWorker: 256,
+  agents: Math.round(IN_FLIGHT * 1.3),
+  turnsEach: 8,
+  modelMs: [500, 1_500],
+  redisUrl: redis.url,
+  ownServer: true,
+  ...more,
+})
+
+const FAULTS: readonly (readonly [name: string, strike: () => Promise<void>])[] = [
+  ['FLUSHALL', () => redis.flushAll()],
+  [
+    'kill -9 and a start with nothing left',
+    async () => {
+      await redis.kill()
+      await pause(DEAD_MS)
+      await redis.restart()
+    },
+  ],
+  [
+    'a black hole for 10 s that then lets everything through',
+    async () => {
+      redis.swallow()
+      await pause(HOLE_MS)
+      redis.letThrough(true)
+    },
+  ],
+  [
+    'a black hole for 10 s that has then forgotten every connection',
+    async () => {
+      redis.swallow()
+      await pause(HOLE_MS)
+      redis.letThrough(false)
+    },
+  ],
+]
+
+describe(`Redis under ${IN_FLIGHT} turns, TORTURE_SEED=${seed}`, () => {
+  it(
+    'flushed, killed or unreachable: no accepted turn is lost, and all move again within 6 s of its return',
+    async () => {
+      opened = await openTurnFleet(fleet())
+      const { load, sql } = opened
+      await load.start()
+      const movingMs: Record<string, number> = {}
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const [name, strike] of FAULTS) {
+          await until(async () => (await load.inFlight()) >= IN_FLIGHT)
+          await strike()
+          const took = await allMoving(sql)
+          movingMs[name] = Math.max(movingMs[name] ?? 0, took)
+        }
+      }
+      await load.finish(60_000)
+      console.log(JSON.stringify({ seed, rounds: ROUNDS, movingMs, ...load.told }))
+      expect(load.faults).toEqual([])
+      for (const took of Object.values(movingMs)) expect(took).toBeLessThanOrEqual(MOVING_WITHIN_MS)
+    },
+    120_000 + ROUNDS * 120_000,
+  )
+
+  it('control: without the sweeper turns are lost', async () => {
+    opened = await openTurnFleet(fleet({ turnsOfWorker: 4, agents: 40, lacks: ['sweeper'] }))
+    const { load } = opened
+    await load.start()
+    await until(async () => (await load.inFlight()) >= 4)
+    await redis.flushAll()
+    await load.finish(20_000)
+    expect(load.faults.filter((fault) => fault.includes('have not ended')).length).toBeGreaterThan(
+      0,
+    )
+  }, 120_000)
+})
+
+/** @returns how long it took until every agent with something to do had a commit, in milliseconds. */
+async function allMoving(sql: pg.Pool): Promise<number> {
+  const since = Date.now()
+  const { rows } = await sql.query<{ agent_id: string }>(
+    `select agent_id from mailboxes where pending > 0`,
+  )
+  let waiting = rows.map((row) => row.agent_id)
+  let last = 0
+  while (waiting.length > 0) {
+    const { rows: moved } = await sql.query<{ agent_id: string; at: number }>(
+      `select t.agent_id, min(extract(epoch from pg_xact_commit_timestamp(e.xmin)) * 1000)::float8 as at
+         from turns t
+         join events e on e.tenant_id = t.tenant_id and e.stream_id = t.run_id
+        where t.agent_id = any($1) and e.type <> 'TurnQueued' and e.recorded_at > to_timestamp($2::float8 / 1000)
+        group by 1`,
+      [waiting, since],
+    )
+    for (const { at } of moved) last = Math.max(last, at - since)
+    const done = new Set(moved.map((row) => row.agent_id))
+    waiting = waiting.filter((id) => !done.has(id))
+    await pause(100)
+  }
+  return Math.round(last)
+}

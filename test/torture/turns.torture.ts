@@ -1,0 +1,72 @@
+import { describe, expect, it } from '@jest/globals'
+import { seeded, tortureSeed } from '../support/seeded.js'
+import { type FleetOptions, openTurnFleet } from '../support/turn-fleet.js'
+import { killWorkers, percentile } from '../support/worker-kills.js'
+
+/** `TURNS_KILLS=500` is the long run. */
+const KILLS = Number(process.env.TURNS_KILLS ?? 25)
+const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 500)
+const WORKERS = Number(process.env.TURNS_WORKERS ?? 4)
+const RECOVERED_MS = 1_000
+const redisUrl =
+  process.env.TURNS_QUEUE === 'postgres' ? undefined : process.env.PALIMPSEST_TEST_REDIS_URL
+const seed = tortureSeed()
+
+const fleet = (more: Partial<FleetOptions> = {}): FleetOptions => ({
+  random: seeded(seed),
+  workers: WORKERS,
+  turnsOfWorker: 256,
+  agents: Math.round(IN_FLIGHT * 1.15),
+  turnsEach: 6,
+  modelMs: [1_000, 3_000],
+  redisUrl,
+  ownServer: true,
+  ...more,
+})
+
+describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
+  it(
+    `${KILLS} times: every turn ends once, no edit is lost, doubled or out of order, nothing recorded is asked again`,
+    async () => {
+      const { load, close, ...crew } = await openTurnFleet(fleet())
+      try {
+        const begun = performance.now()
+        await load.start()
+        const random = seeded(seed + 1)
+        const kills = await killWorkers({ load, close, ...crew }, { kills: KILLS, random })
+        await load.finish(120_000)
+        const seconds = (performance.now() - begun) / 1000
+        const { recoveryMs } = kills
+        const figures = {
+          kills: kills.kills,
+          inFlightMin: kills.inFlightMin,
+          orphans: kills.orphans,
+          ...load.told,
+          turnsPerSecond: Math.round(load.told.turns / seconds),
+          recoveryMs: [0.5, 0.9, 0.99, 1].map((share) => Math.round(percentile(recoveryMs, share))),
+        }
+        console.log(JSON.stringify({ seed, faults: load.faults.length, ...figures }))
+        expect(load.faults).toEqual([])
+        expect(kills.inFlightMin).toBeGreaterThanOrEqual(IN_FLIGHT)
+        expect(percentile(recoveryMs, 0.99)).toBeLessThanOrEqual(RECOVERED_MS)
+      } finally {
+        await close()
+      }
+    },
+    (300 + KILLS * 30) * 1_000,
+  )
+
+  it('control: without the liveness lock the turns wait for the lease', async () => {
+    const few = { agents: 40, turnsEach: 2, workers: 2, lacks: ['liveness'] } as const
+    const opened = await openTurnFleet(fleet(few))
+    try {
+      await opened.load.start()
+      const { recoveryMs } = await killWorkers(opened, { kills: 1, random: seeded(seed) })
+      await opened.load.finish(60_000)
+      expect(opened.load.faults).toEqual([])
+      expect(percentile(recoveryMs, 0.5)).toBeGreaterThan(RECOVERED_MS)
+    } finally {
+      await opened.close()
+    }
+  }, 120_000)
+})
