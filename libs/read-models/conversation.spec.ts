@@ -66,6 +66,19 @@ describe('a search of the conversation', () => {
     expect(await found({ query: 'whale', until: end, limit: 1 })).toEqual(['A whale is '])
   })
 
+  it('looks at the texts of a message of several parts, and at nothing else of them', async () => {
+    const parts = [
+      { type: 'text', text: 'Blue whale' },
+      { type: 'image', url: 'x' },
+      { text: 'sings' },
+    ]
+    const { rows } = await sql<{ words: string }>`
+      select message_words(${JSON.stringify({ content: parts })}::json)::text as words`.execute(
+      story.db,
+    )
+    expect(rows[0]?.words).toBe("'blue':1 'sings':3 'whale':2")
+  })
+
   it('can be answered from the index', async () => {
     const plan = await story.db.transaction().execute(async (trx) => {
       await sql`set local enable_seqscan = off`.execute(trx)
