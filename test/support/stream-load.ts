@@ -16,8 +16,11 @@ export interface Missed {
 }
 
 const PACE_MS = 5
+/** The model keeps everybody waiting until all are there. */
+const WAIT_MS = 1_200_000
 /** A reader that takes nothing for so long is cut. */
 const PATIENCE_MS = 2_000
+const AGAIN_MS = 1_000
 /** More than sockets hold. */
 const LONG = 6_000_000
 const WORDS = 40
@@ -30,6 +33,7 @@ export async function openTwoNodes(): Promise<{
 }> {
   const stage = await openTurnStage({
     workers: 2,
+    worker: { modelTimeoutsMs: { firstByte: WAIT_MS, total: WAIT_MS } },
     api: { drip: { afterMs: 100, everyMs: 5_000 }, runStreams: { patienceMs: PATIENCE_MS } },
   })
   const { config, databaseUrl, logged } = stage.product
@@ -140,6 +144,8 @@ export async function readSlowly(
 export interface Waited {
   readonly clients: number
   readonly answered: number
+  /** What some of the others were told. */
+  readonly unanswered: readonly string[]
   /** Of Postgres, while all of them wait. */
   readonly connections: number
   /** From the end of the turns to the last client's answer. */
@@ -157,7 +163,7 @@ export async function waitTogether(
   stage.model.reset()
   stage.model.routeBy(() => ({ text: 'at last', holdUntil: end.opened }))
   const agents = await Promise.all(Array.from({ length: 2 * turns }, () => stage.agent()))
-  const answers: Promise<boolean>[] = []
+  const answers: Promise<string>[] = []
   for (let i = 0; i < clients; i += 1) {
     const isStream = Math.floor(i / turns) % 2 === 0
     const agent = agents[(i % turns) + (isStream ? turns : 0)] as string
@@ -173,41 +179,47 @@ export async function waitTogether(
   const ended = performance.now()
   end.open()
   const told = await Promise.all(answers)
+  const unanswered = told.filter((text) => !(text.includes('at last') && text.includes('end_turn')))
   return {
     clients,
-    answered: told.filter(Boolean).length,
+    answered: told.length - unanswered.length,
+    unanswered: unanswered.slice(0, 3).map((text) => text.slice(0, 300)),
     connections: rows[0].n,
     ms: Math.round(performance.now() - ended),
   }
 }
 
-/** One client: `waits` once its answer has begun, `answered` whether it was told the end. */
+/** One client: `waits` once its answer has begun, `answered` what it was told at the end. */
 function join(
   url: string,
   path: string,
   key: string,
-): { waits: Promise<void>; answered: Promise<boolean> } {
+): { waits: Promise<void>; answered: Promise<string> } {
   const begun = gate()
-  const answered = new Promise<boolean>((resolve) => {
+  const answered = new Promise<string>((resolve) => {
     const headers = { 'content-type': 'application/json', 'idempotency-key': key }
-    const asked = request(
-      `${url}${path}`,
-      { method: 'POST', headers, agent: false },
-      (response) => {
-        begun.open()
+    const ask = (): void => {
+      const options = { method: 'POST', headers, agent: false }
+      const asked = request(`${url}${path}`, options, (response) => {
         let text = ''
         response.on('data', (bytes) => {
           text += bytes
         })
-        response.on('end', () => resolve(text.includes('at last') && text.includes('end_turn')))
-        response.on('error', () => resolve(false))
-      },
-    )
-    asked.on('error', () => {
-      begun.open()
-      resolve(false)
-    })
-    asked.end(JSON.stringify({ input: 'go' }))
+        response.on('error', (error) => resolve(String(error)))
+        response.on('end', () => {
+          // Too many came at once: whoever is told so comes again, as real clients do.
+          if (response.headers['x-should-retry'] === 'true') return setTimeout(ask, AGAIN_MS)
+          resolve(text)
+        })
+        if (response.statusCode === 200) begun.open()
+      })
+      asked.on('error', (error) => {
+        begun.open()
+        resolve(String(error))
+      })
+      asked.end(JSON.stringify({ input: 'go' }))
+    }
+    ask()
   })
   return { waits: begun.opened, answered }
 }
