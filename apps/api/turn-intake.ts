@@ -1,17 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { CommandBus } from '@nestjs/cqrs'
 import type { FastifyRequest } from 'fastify'
 import { ChangeTurn } from '#commands/change-turn.js'
-import type { CommandMetadata } from '#commands/metadata.js'
 import { idFromBytes } from '#domain/ids.js'
 import type { Database } from '#postgres/database.js'
 import { joinableRun } from '#read-models/joinable-run.js'
+import { waitingRun } from '#read-models/pending-approvals.js'
 import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from '#turns/ports.js'
-import { isLegacyClient } from './http/client-version.js'
-import { commandMetadata, fingerprint } from './http/command-identity.js'
+import { takeAnswers } from './answer-intake.js'
 import { Problem } from './http/problem.js'
-import { principalOf } from './http/request-context.js'
+import { hashOf, identity, retryOf } from './message-identity.js'
 import type { TurnRequest } from './wire/message-create-wire.js'
 
 /** A turn that was accepted: committed in its agent's mailbox. */
@@ -19,6 +18,14 @@ export interface Intake {
   readonly runId: string
   /** True when the request belongs to a run that was there before. */
   readonly joined: boolean
+  /** What the run had said up to this version of it was not for this request. */
+  readonly after: number
+}
+
+export interface IntakeServices {
+  readonly commands: CommandBus
+  readonly db: Database
+  readonly doorbell: Doorbell
 }
 
 /**
@@ -28,12 +35,14 @@ export interface Intake {
  * @throws Problem
  */
 export async function takeIn(
-  services: { readonly commands: CommandBus; readonly db: Database; readonly doorbell: Doorbell },
+  services: IntakeServices,
   request: FastifyRequest,
   agentId: string,
   turn: TurnRequest,
 ): Promise<Intake> {
-  const by = identity(request, turn)
+  if (turn.answers) return takeAnswers(services, request, agentId, turn.answers)
+  const otids = turn.input.map((message) => message.otid)
+  const by = identity(request, otids)
   const requestHash = hashOf(request)
   const { commands, db, doorbell } = services
   if (!by.command) {
@@ -41,7 +50,7 @@ export async function takeIn(
     const known = retry
       ? await joinableRun(db, by.tenantId, agentId, requestHash, retry, new Date())
       : null
-    if (known) return { runId: known, joined: true }
+    if (known) return { runId: known, joined: true, after: 0 }
   }
   const runId = idFromBytes('run', randomBytes(16))
   const { input, options, budget, deadlineMs, policy } = turn
@@ -58,7 +67,13 @@ export async function takeIn(
   }
   const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
   const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  const change = { type: 'QueueTurn' as const, payload, ...(interrupts ? { interrupts } : {}) }
+  const behind = policy === 'interrupt' ? null : await waitingRun(db, by.tenantId, agentId)
+  const change = {
+    type: 'QueueTurn' as const,
+    payload,
+    ...(interrupts ? { interrupts } : {}),
+    ...(behind ? { behind } : {}),
+  }
   const verdict = await commands.execute(new ChangeTurn(runId, agentId, change, by))
   if (verdict.status === 'fenced') throw new Error('an intake names no epoch')
   if (verdict.status === 'rejected') {
@@ -68,28 +83,5 @@ export async function takeIn(
   }
   // After the commit, and not awaited: the mailbox itself is the outbox.
   void doorbell.ring(by.tenantId, agentId)
-  return { runId: verdict.result.run_id, joined: verdict.replayed }
-}
-
-/** Without a header the messages' own de-duplication ids act as the key, if every one has its. */
-function identity(request: FastifyRequest, turn: TurnRequest): CommandMetadata {
-  const by = commandMetadata(request)
-  const otids = turn.input.map((message) => message.otid)
-  if (by.command || otids.some((otid) => otid === null)) return by
-  const id = `${principalOf(request)}:otid:${createHash('sha256').update(JSON.stringify(otids)).digest('hex')}`
-  return { ...by, command: { id, fingerprint: fingerprint(request) } }
-}
-
-function hashOf(request: FastifyRequest): string {
-  return createHash('sha256')
-    .update(principalOf(request))
-    .update('\n')
-    .update(fingerprint(request))
-    .digest('hex')
-}
-
-/** Newer clients number their retries; older ones repeat after an error without a sign. */
-function retryOf(request: FastifyRequest): 'numbered' | 'suspected' | null {
-  if (Number(request.headers['x-stainless-retry-count'] ?? 0) >= 1) return 'numbered'
-  return isLegacyClient(request) ? 'suspected' : null
+  return { runId: verdict.result.run_id, joined: verdict.replayed, after: 0 }
 }

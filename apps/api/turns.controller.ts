@@ -25,7 +25,7 @@ export class TurnsController {
     @Inject(TURN_WAITERS) private readonly waiters: TurnWaiters,
   ) {}
 
-  /** Waits for the turn's end. */
+  /** Waits until the turn ends, or waits for an answer itself. */
   @Post()
   async send(
     @Req() request: FastifyRequest,
@@ -33,12 +33,12 @@ export class TurnsController {
     @Param('agent_id', pathId('agent')) agentId: string,
     @Body(zodBody(turnRequest(false))) turn: TurnRequest,
   ): Promise<object> {
-    const { runId, joined } = await takeIn(this, request, agentId, turn)
+    const { runId, joined, after } = await takeIn(this, request, agentId, turn)
     if (joined) reply.header('x-run-joined', runId)
     reply.header('x-run-id', runId)
     // The turn goes on without the client; there is nobody left to answer.
     if (!(await this.#ended(runId, reply))) return {}
-    const result = await this.#result(runId)
+    const result = await this.#result(runId, after)
     const failure = providerFailure(result)
     if (failure) throw failure
     return renderLettaResponse(result)
@@ -68,8 +68,8 @@ export class TurnsController {
     )
   }
 
-  async #result(runId: string): Promise<RunResult> {
-    const result = await runResult(this.db, TENANT, runId)
+  async #result(runId: string, after = 0): Promise<RunResult> {
+    const result = await runResult(this.db, TENANT, runId, after)
     if (!result) throw new Error(`run ${runId} was committed and is not there`)
     return result
   }

@@ -2,6 +2,7 @@ import type { Actor } from './actor.js'
 import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
+import { setToolApproval, type ToolRule, withToolApproval } from './tool-approval.js'
 
 /** Settings of an agent. Names are not unique. */
 export interface AgentSettings {
@@ -23,7 +24,7 @@ export interface AgentSettings {
   /** A running turn is told at each step what others changed in its blocks. */
   readonly memory_updates: boolean
   readonly model_settings: Readonly<Record<string, unknown>>
-  readonly tool_rules: readonly Readonly<Record<string, unknown>>[]
+  readonly tool_rules: readonly ToolRule[]
   readonly embedding: string | null
   readonly response_format: Readonly<Record<string, unknown>> | null
   readonly enable_sleeptime: boolean | null
@@ -59,8 +60,16 @@ export type AgentEvent =
   | { readonly type: 'BlockRelabelled'; readonly payload: { block_id: string; label: string } }
   | { readonly type: 'BlockRightChanged'; readonly payload: { block_id: string; right: Right } }
   | { readonly type: 'BlockDetached'; readonly payload: { block_id: string } }
-  | { readonly type: 'ToolAttached'; readonly payload: { tool_id: string; name: string } }
+  | {
+      readonly type: 'ToolAttached'
+      /** `requires_approval`: its calls wait for a person from the beginning. */
+      readonly payload: { tool_id: string; name: string; requires_approval?: true }
+    }
   | { readonly type: 'ToolDetached'; readonly payload: { tool_id: string; name: string } }
+  | {
+      readonly type: 'ToolApprovalChanged'
+      readonly payload: { tool_id: string; requires_approval: boolean }
+    }
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -74,6 +83,9 @@ export interface AttachedBlock {
 export interface AttachedTool {
   readonly id: string
   readonly name: string
+}
+export interface ToolToAttach extends AttachedTool {
+  readonly requiresApproval?: boolean
 }
 
 /** The fold of an agent's stream. `blocks` stands in the order of attachment: the order of the prompt. */
@@ -164,11 +176,14 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
     case 'BlockDetached':
       return { ...state, blocks: before.blocks.filter((b) => b.id !== event.payload.block_id) }
     case 'ToolAttached': {
-      const { tool_id: id, name } = event.payload
-      return { ...state, tools: [...before.tools, { id, name }] }
+      const { tool_id: id, name, requires_approval: required } = event.payload
+      const attached = { ...state, tools: [...before.tools, { id, name }] }
+      return required ? withToolApproval(attached, id, true) : attached
     }
     case 'ToolDetached':
       return { ...state, tools: before.tools.filter((t) => t.id !== event.payload.tool_id) }
+    case 'ToolApprovalChanged':
+      return withToolApproval(state, event.payload.tool_id, event.payload.requires_approval)
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:
@@ -178,14 +193,19 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
 
 export type AgentCommand =
   | { readonly type: 'ConfigureAgent'; readonly settings: Partial<AgentSettings> }
-  | { readonly type: 'AttachTool'; readonly tool: AttachedTool }
+  | { readonly type: 'AttachTool'; readonly tool: ToolToAttach }
   | { readonly type: 'DetachTool'; readonly toolId: string }
+  | {
+      readonly type: 'SetToolApproval'
+      readonly toolName: string
+      readonly requiresApproval: boolean
+    }
 
 /** A new agent with its tools; its blocks are attached in the same unit by `attachment.ts`. */
 export function createAgent(
   state: AgentState,
   settings: Partial<AgentSettings> & Pick<AgentSettings, 'name' | 'system' | 'model'>,
-  tools: readonly AttachedTool[],
+  tools: readonly ToolToAttach[],
 ): Decided<AgentEvent[]> {
   if (state.version > 0) {
     return reject(
@@ -222,6 +242,8 @@ export function decideAgent(state: AgentState, command: AgentCommand): Decided<A
       if (!tool) return accept([])
       return accept([{ type: 'ToolDetached', payload: { tool_id: tool.id, name: tool.name } }])
     }
+    case 'SetToolApproval':
+      return setToolApproval(state, command.toolName, command.requiresApproval)
     default:
       return command satisfies never
   }
@@ -234,11 +256,12 @@ export function missingAgent(state: AgentState): Rejection | null {
   return null
 }
 
-function toolAttached(tool: AttachedTool): AgentEvent {
-  return { type: 'ToolAttached', payload: { tool_id: tool.id, name: tool.name } }
+function toolAttached({ id: tool_id, name, requiresApproval }: ToolToAttach): AgentEvent {
+  const approval = requiresApproval ? { requires_approval: true as const } : {}
+  return { type: 'ToolAttached', payload: { tool_id, name, ...approval } }
 }
 
-function unique(tools: readonly AttachedTool[]): AttachedTool[] {
+function unique(tools: readonly ToolToAttach[]): ToolToAttach[] {
   return [...new Map(tools.map((tool) => [tool.id, tool])).values()]
 }
 

@@ -1,4 +1,5 @@
 import type { Actor } from './actor.js'
+import type { ApprovalEvent } from './approval-events.js'
 
 /** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
 export interface InputMessage {
@@ -47,6 +48,15 @@ export interface TurnOptions {
   readonly assistant_message_tool_kwarg: string
   readonly include_return_message_types: readonly string[] | null
   readonly background: boolean
+  /** Tools that the caller runs: a call of one waits for its return. */
+  readonly client_tools?: readonly ClientTool[]
+}
+
+/** A tool of the caller's. `parameters` is the JSON Schema of its arguments object. */
+export interface ClientTool {
+  readonly name: string
+  readonly description: string
+  readonly parameters: Readonly<Record<string, unknown>>
 }
 
 /** Which older messages the model was not sent because they no longer fit its window. */
@@ -63,6 +73,8 @@ export type StopReason =
   | 'max_tokens_exceeded'
   | 'tool_rule'
   | 'cancelled'
+  /** It has not ended: it is parked until somebody answers. */
+  | 'requires_approval'
   | 'error'
   | 'llm_api_error'
   | 'invalid_llm_response'
@@ -79,7 +91,7 @@ export interface TurnBudget {
 export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
 
 /** Why a turn waits without a worker. */
-export type ParkReason = 'model_retry'
+export type ParkReason = 'model_retry' | 'approval'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
@@ -161,9 +173,11 @@ export type TurnEvent =
       }
     }
   | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
+  | ApprovalEvent
   | {
       readonly type: 'TurnParked'
-      readonly payload: { readonly reason: ParkReason; readonly until: string }
+      /** `until` null: until somebody answers. */
+      readonly payload: { readonly reason: ParkReason; readonly until: string | null }
     }
   | {
       readonly type: 'TurnResumed'
@@ -219,6 +233,8 @@ export interface ToolReturn {
   readonly result: string
   /** The code of a refusal. */
   readonly code?: string
+  /** The arguments that were used, where somebody changed the model's. */
+  readonly args?: string
   /** The block and version the call was judged at. */
   readonly block?: JudgedBlock
   /** The same, where one call changed several blocks in its commit. */

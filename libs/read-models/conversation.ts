@@ -1,11 +1,12 @@
 import { type Kysely, sql } from 'kysely'
-import type { MessageContent, Tables } from '#postgres/tables.js'
+import type { SpokenContent } from '#postgres/message-content.js'
+import type { Tables } from '#postgres/tables.js'
 
 /** A stored message in the order the agent lived it: turn order, version, item. */
 export interface ConversationMessage {
   readonly message_id: string
   readonly role: 'user' | 'assistant' | 'tool' | 'system'
-  readonly content: MessageContent
+  readonly content: SpokenContent
   readonly created_at: Date
 }
 
@@ -30,6 +31,8 @@ export async function pastMessages(
     .where('t.tenant_id', '=', tenantId)
     .where('t.agent_id', '=', agentId)
     .where('t.seq', '<', String(beforeSeq))
+    // What became of an answered call stands in its return.
+    .where('m.role', '<>', 'approval')
   const rows = await earlier
     .select(['m.message_id', 'm.role', 'm.content', 'm.created_at'])
     .orderBy('t.seq', 'desc')
@@ -38,7 +41,7 @@ export async function pastMessages(
     .limit(PAST_MESSAGES_MAX)
     .execute()
   const count = await earlier.select(sql<string>`count(*)`.as('n')).executeTakeFirstOrThrow()
-  return { messages: rows.reverse(), total: Number(count.n) }
+  return { messages: rows.reverse() as ConversationMessage[], total: Number(count.n) }
 }
 
 export interface ConversationSearch {
@@ -72,5 +75,6 @@ export async function searchConversation(
   }
   if (search.from) query = query.where('created_at', '>=', search.from)
   if (search.until) query = query.where('created_at', '<', search.until)
-  return query.orderBy('created_at', 'desc').orderBy('message_id').limit(search.limit).execute()
+  const newest = query.orderBy('created_at', 'desc').orderBy('message_id').limit(search.limit)
+  return (await newest.execute()) as ConversationMessage[]
 }

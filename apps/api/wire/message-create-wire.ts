@@ -1,11 +1,10 @@
 import { z } from 'zod'
-import { length } from '#domain/text.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
+import { approval, type CallAnswers, toolReturn } from './call-answer-wire.js'
+import { textContent } from './text-content-wire.js'
 
-/** Code points of one message. */
-export const MESSAGE_LENGTH_MAX = 100_000
 const MESSAGES_MAX = 1_000
 const STEPS_MAX = 1_000
 const TOKENS_MAX = 1_000_000_000
@@ -15,6 +14,8 @@ const DEADLINE_MS_MAX = 31_536_000_000
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
   readonly input: readonly InputMessage[]
+  /** Instead of an input: what is said to calls of a run that waits for it. */
+  readonly answers: CallAnswers | null
   readonly options: TurnOptions
   readonly budget: TurnBudget
   /** From now until the turn must have ended, waiting included. */
@@ -22,61 +23,39 @@ export interface TurnRequest {
   readonly policy: BusyPolicy
 }
 
-const NOT_YET: Readonly<Record<string, string>> = {
-  approval: 'approvals are not supported yet: send a message',
-  tool_return: 'tool returns are not supported yet: send a message',
-}
+const message = z
+  .object({
+    type: z.literal('message'),
+    role: z.enum(['user', 'system', 'assistant']),
+    content: textContent,
+    name: absentOr(text()),
+    otid: absentOr(text()),
+    sender_id: absentOr(text()),
+  })
+  .transform(
+    ({ role, content, name, otid, sender_id }): InputMessage => ({
+      role,
+      content,
+      name: name ?? null,
+      otid: otid ?? null,
+      sender_id: sender_id ?? null,
+    }),
+  )
 
-const part = z.looseObject({ type: text(), text: absentOr(text()) }).transform((value, context) => {
-  if (value.type === 'text' && value.text !== undefined) {
-    return { type: 'text', text: value.text }
-  }
-  const message =
-    value.type === 'text'
-      ? 'a text part needs its text'
-      : value.type === 'image'
-        ? 'images are not supported: send text parts'
-        : 'only text parts are supported'
-  context.addIssue(customIssue('invalid_argument', message))
-  return z.NEVER
-})
-
-/** Text, or parts; as long as one message may be. */
-const content = z.union([text(), z.array(part).min(1)]).superRefine((value, context) => {
-  const parts = typeof value === 'string' ? [value] : value.map((p) => p.text)
-  if (parts.reduce((sum, p) => sum + length(p), 0) <= MESSAGE_LENGTH_MAX) return
-  const message = `longer than ${MESSAGE_LENGTH_MAX} characters`
-  context.addIssue(customIssue('message_too_long', message))
-})
+const TYPES: readonly unknown[] = ['message', 'approval', 'tool_return']
 
 /** An item without a type is a message, or an approval when it has the fields of one. */
-const supported = z.record(z.string(), z.unknown()).superRefine((value, context) => {
-  const untyped = 'approve' in value || 'approval_request_id' in value ? 'approval' : 'message'
-  const type = value.type ?? untyped
-  if (type === 'message') return
-  const message = NOT_YET[String(type)] ?? 'expected "message"'
-  context.addIssue({ ...customIssue('invalid_argument', message), path: ['type'] })
-})
-
-const message = supported.pipe(
-  z
-    .object({
-      role: z.enum(['user', 'system', 'assistant']),
-      content,
-      name: absentOr(text()),
-      otid: absentOr(text()),
-      sender_id: absentOr(text()),
-    })
-    .transform(
-      ({ role, content, name, otid, sender_id }): InputMessage => ({
-        role,
-        content,
-        name: name ?? null,
-        otid: otid ?? null,
-        sender_id: sender_id ?? null,
-      }),
-    ),
-)
+const item = z
+  .record(z.string(), z.unknown())
+  .transform((value, context): Record<string, unknown> => {
+    const untyped = 'approve' in value || 'approval_request_id' in value ? 'approval' : 'message'
+    const type = value.type ?? untyped
+    if (TYPES.includes(type)) return { ...value, type }
+    const issue = customIssue('invalid_argument', `expected ${TYPES.join(' or ')}`)
+    context.addIssue({ ...issue, path: ['type'] })
+    return z.NEVER
+  })
+  .pipe(z.discriminatedUnion('type', [message, approval, toolReturn]))
 
 const flag = absentOr(z.boolean())
 const handle = text().superRefine((value, context) => {
@@ -85,8 +64,8 @@ const handle = text().superRefine((value, context) => {
 })
 
 const body = z.object({
-  messages: absentOr(z.array(message).max(MESSAGES_MAX)),
-  input: absentOr(content),
+  messages: absentOr(z.array(item).max(MESSAGES_MAX)),
+  input: absentOr(textContent),
   max_steps: absentOr(integer({ min: 1, max: STEPS_MAX })),
   use_assistant_message: flag,
   assistant_message_tool_name: absentOr(text()),
@@ -124,6 +103,7 @@ export function turnRequest(background: boolean) {
       const { max_tokens } = value
       return {
         input: input(value),
+        answers: value.messages?.find(isAnswer) ?? null,
         options: asked,
         budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
         deadlineMs: value.deadline_ms ?? null,
@@ -157,6 +137,9 @@ function faults(value: Body, background: boolean): Fault[] {
       message: 'expected at least 1 message',
     })
   }
+  if (messages?.some(isAnswer) && messages.length > 1) {
+    found.push(refuse('messages', 'answers to tool calls are sent alone, in one item'))
+  }
   if (value.streaming) found.push(refuse('streaming', 'streaming is not supported yet'))
   if (value.stream_tokens) {
     found.push(refuse('stream_tokens', 'only with streaming, which is not supported yet'))
@@ -177,8 +160,12 @@ function faults(value: Body, background: boolean): Fault[] {
   return found
 }
 
+function isAnswer(item: InputMessage | CallAnswers): item is CallAnswers {
+  return 'to' in item
+}
+
 function input({ messages, input }: Body): readonly InputMessage[] {
-  if (input === undefined) return messages ?? []
+  if (input === undefined) return messages?.flatMap((item) => (isAnswer(item) ? [] : [item])) ?? []
   return [{ role: 'user', content: input, name: null, otid: null, sender_id: null }]
 }
 

@@ -1,7 +1,7 @@
 import { echo } from '#domain/errors.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { ToolCall, TurnOptions } from '#domain/turn-events.js'
-import type { MessageContent } from '#postgres/tables.js'
+import type { AnswerContent, SpokenContent } from '#postgres/message-content.js'
 import type { StoredMessage } from '#read-models/messages.js'
 import { wireTime } from './time-wire.js'
 
@@ -22,8 +22,8 @@ export type WireMessage = Readonly<Record<string, unknown>> & {
   readonly message_type: string
 }
 
-type Reply = Extract<MessageContent, { readonly tool_calls: unknown }>
-type Return = Extract<MessageContent, { readonly tool_call_id: string }>
+type Reply = Extract<SpokenContent, { readonly tool_calls: unknown }>
+type Return = Extract<SpokenContent, { readonly tool_call_id: string }>
 type Item = Readonly<Record<string, unknown>> & { readonly message_type: string }
 
 const STDERR_LENGTH_MAX = 1_000
@@ -66,6 +66,7 @@ function head(message: StoredMessage, message_type: string): WireMessage {
 function items({ role, content }: StoredMessage, view: MessageView): Item[] {
   if ('tool_call_id' in content) return returnItems(content, view)
   if ('tool_calls' in content) return replyItems(content, view)
+  if ('answers' in content) return [answerItem(content)]
   const text = content.content
   if (role !== 'system') return [{ message_type: `${role}_message`, content: text }]
   // Parts are no variant of a system message: they become one text.
@@ -73,9 +74,12 @@ function items({ role, content }: StoredMessage, view: MessageView): Item[] {
   return [{ message_type: 'system_message', content: joined }]
 }
 
-function replyItems({ content, reasoning, tool_calls }: Reply, view: MessageView): Item[] {
-  const spoken = tool_calls.map((call) => spokenText(call, view))
-  const calls = tool_calls.filter((_, i) => spoken[i] === null)
+function replyItems(reply: Reply, view: MessageView): Item[] {
+  const { content, reasoning, tool_calls, asks = [] } = reply
+  const asked = tool_calls.filter((call) => asks.includes(call.tool_call_id))
+  const made = tool_calls.filter((call) => !asks.includes(call.tool_call_id))
+  const spoken = made.map((call) => spokenText(call, view))
+  const calls = made.filter((_, i) => spoken[i] === null)
   const texts = spoken.filter((text) => text !== null)
   // A reply with nothing in it is still said, so that a run always has its answer.
   const silent = !reasoning && tool_calls.length === 0
@@ -83,8 +87,9 @@ function replyItems({ content, reasoning, tool_calls }: Reply, view: MessageView
   return [
     ...(reasoning ? [reasoningItem(reasoning)] : []),
     ...(own === null ? [] : [assistantItem(own)]),
-    ...(calls.length > 0 ? [toolCallItem(calls)] : []),
+    ...(calls.length > 0 ? [toolCallItem('tool_call_message', calls)] : []),
     ...texts.map(assistantItem),
+    ...(asked.length > 0 ? [toolCallItem('approval_request_message', asked)] : []),
   ]
 }
 
@@ -101,13 +106,34 @@ function assistantItem(content: string): Item {
   return { message_type: 'assistant_message', content }
 }
 
-function toolCallItem(calls: readonly ToolCall[]): Item {
+function toolCallItem(message_type: string, calls: readonly ToolCall[]): Item {
   const tool_calls = calls.map((call) => ({
     name: call.name,
     arguments: call.arguments,
     tool_call_id: call.tool_call_id,
   }))
-  return { message_type: 'tool_call_message', tool_call: tool_calls[0], tool_calls }
+  return { message_type, tool_call: tool_calls[0], tool_calls }
+}
+
+/** All answers of a message are of one kind: the older fields say which. */
+function answerItem({ request_id, answers }: AnswerContent): Item {
+  const [first] = answers
+  return {
+    message_type: 'approval_response_message',
+    approve: first?.kind !== 'denied',
+    approval_request_id: request_id,
+    reason: first?.kind === 'denied' ? first.reason : null,
+    approvals: answers.map(({ tool_call_id, ...answer }) => {
+      if (answer.kind === 'returned') {
+        const { status, result } = answer
+        return { type: 'tool', tool_call_id, tool_return: result, status }
+      }
+      const approve = answer.kind === 'given'
+      const edited = approve && answer.args !== null ? { arguments: answer.args } : {}
+      const reason = approve ? null : answer.reason
+      return { type: 'approval', tool_call_id, approve, reason, ...edited }
+    }),
+  }
 }
 
 /** Older agent types speak by calling a tool: its argument is what the user is to read. */
