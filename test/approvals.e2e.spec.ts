@@ -230,6 +230,51 @@ describe('a call that needs approval', () => {
   })
 })
 
+describe('a tool of the caller', () => {
+  it('is given to the model in place of the agent’s of that name; a call of it waits for its return', async () => {
+    const block = await stage.block('a')
+    const agent = await stage.agent([block])
+    const parameters = { type: 'object', properties: { door: { type: 'string' } } }
+    const client_tools = [
+      { name: 'open_door', description: 'Opens a door.', parameters },
+      { name: 'memory_insert', description: 'Ours.' },
+    ]
+    const open = (id: string) => ({ id, name: 'open_door', arguments: { door: id } })
+    stage.model.script([{ toolCalls: [open('d1'), open('d2'), insert('m', 'b')] }])
+    const messages = [{ role: 'user' as const, content: 'go' }]
+    const asked = await clients.current.agents.messages.create(agent, { messages, client_tools })
+    expect(kinds(asked)).toEqual(['approval_request_message'])
+    const names = stage.model.requests[0]?.toolNames ?? []
+    expect(names.filter((name) => name === 'memory_insert')).toHaveLength(1)
+    expect(names.at(-2)).toBe('open_door')
+
+    await expect(answer(agent, yes('d1'))).rejects.toMatchObject({
+      status: 422,
+      error: { code: 'invalid_argument' },
+    })
+    stage.model.script([{ text: 'done' }])
+    const returned = (tool_call_id: string, status: 'success' | 'error', tool_return: string) =>
+      ({ type: 'tool', tool_call_id, tool_return, status }) as const
+    const went = await answer(
+      agent,
+      returned('d1', 'success', 'it is open'),
+      returned('d2', 'error', 'it is stuck'),
+      { type: 'approval', tool_call_id: 'm', approve: false },
+    )
+    const told = stage.model.requests
+      .at(-1)
+      ?.messages.slice(-3)
+      .map((message) => message.content)
+    const no = 'Error: request to call tool denied.'
+    expect(told).toEqual(['it is open', 'it is stuck', no])
+    expect(went.messages.slice(0, 2)).toMatchObject([
+      { message_type: 'tool_return_message', status: 'success', tool_return: 'it is open' },
+      { message_type: 'tool_return_message', status: 'error', tool_return: 'it is stuck' },
+    ])
+    expect(await textOf(block.id)).toBe('a')
+  })
+})
+
 describe('an answer', () => {
   it('is given once; what waits for none, or is not there, has none', async () => {
     const { agent, requestId } = await waiting(insert('call_1', 'b'))

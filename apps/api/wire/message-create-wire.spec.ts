@@ -92,6 +92,15 @@ describe('a message call', () => {
     expect(parse(body).options).toEqual(DEFAULT_OPTIONS)
   })
 
+  it('brings tools of the caller along', () => {
+    const { options } = parse({
+      messages: [user],
+      client_tools: [{ name: 'open', parameters: null }],
+    })
+    const parameters = { type: 'object', properties: {} }
+    expect(options.client_tools).toEqual([{ name: 'open', description: '', parameters }])
+  })
+
   it('may say what is to become of calls, in every way clients say it', () => {
     const request = 'message-00000000-0000-4000-8000-000000000001'
     const text = [{ type: 'text', text: 'c' }]
@@ -190,8 +199,13 @@ describe('a message call', () => {
     ],
     [
       "the client's tools",
-      { messages: [user], client_tools: [{}] },
-      ['/client_tools invalid_argument'],
+      { messages: [user], client_tools: [{}, { name: 'a b' }] },
+      ['/client_tools/0/name invalid_type', '/client_tools/1/name invalid_argument'],
+    ],
+    [
+      'two tools of one name',
+      { messages: [user], client_tools: [{ name: 'a' }, { name: 'a' }] },
+      ['/client_tools/1/name invalid_argument'],
     ],
     ['no steps', { messages: [user], max_steps: 0 }, ['/max_steps invalid_argument']],
     [

@@ -3,6 +3,7 @@ import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
 import { approval, type CallAnswers, toolReturn } from './call-answer-wire.js'
+import { clientTools } from './client-tool-wire.js'
 import { textContent } from './text-content-wire.js'
 
 const MESSAGES_MAX = 1_000
@@ -77,7 +78,7 @@ const body = z.object({
   streaming: flag,
   stream_tokens: flag,
   background: flag,
-  client_tools: absentOr(z.array(z.unknown())),
+  client_tools: clientTools,
   callback_url: absentOr(text()),
   max_tokens: absentOr(integer({ min: 1, max: TOKENS_MAX })),
   deadline_ms: absentOr(integer({ min: 1, max: DEADLINE_MS_MAX })),
@@ -149,9 +150,6 @@ function faults(value: Body, background: boolean): Fault[] {
       refuse('background', 'only with streaming, which is not supported yet; use /messages/async'),
     )
   }
-  if (value.client_tools?.length) {
-    found.push(refuse('client_tools', 'tools run by the client are not supported yet'))
-  }
   if (value.callback_url !== undefined) {
     found.push(
       refuse('callback_url', 'callbacks are not supported yet: poll GET /v1/runs/{run_id}'),
@@ -182,5 +180,6 @@ function options(value: Body, background: boolean): TurnOptions {
       value.assistant_message_tool_kwarg ?? standard.assistant_message_tool_kwarg,
     include_return_message_types: value.include_return_message_types ?? null,
     background,
+    ...(value.client_tools?.length ? { client_tools: value.client_tools } : {}),
   }
 }
