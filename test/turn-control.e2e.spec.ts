@@ -161,7 +161,9 @@ describe('a message for an agent that is busy', () => {
     expect(later.body).toMatchObject({ code: 'agent_busy', run_id: accepted?.body.id })
     wait.open()
     await stage.ended(accepted?.body.id as string)
-    expect((await stage.rest('POST', path, body)).status).toBe(200)
+    const last = await stage.rest<{ id: string }>('POST', path, body)
+    expect(last.status).toBe(200)
+    await stage.ended(last.body.id)
   })
 
   it('takes the running turn’s place by policy interrupt; what that one did stays', async () => {

@@ -1,5 +1,6 @@
 import { type AgentView, agentById, messageIdsOfAgents } from '#read-models/agents.js'
 import { blocksOfAgents } from '#read-models/attachments.js'
+import { pendingApprovals } from '#read-models/pending-approvals.js'
 import type { Reads } from '#read-models/reads.js'
 import { toolsByIds } from '#read-models/tools.js'
 import { existingAgent } from './missing.js'
@@ -21,10 +22,11 @@ export async function agentStates(
 ): Promise<AgentState[]> {
   const ids = agents.map((agent) => agent.id)
   const toolIds = new Set(agents.flatMap((agent) => agent.toolIds))
-  const [messageIds, blocks, tools] = await Promise.all([
+  const [messageIds, blocks, tools, approvals] = await Promise.all([
     messageIdsOfAgents(reads, TENANT, ids),
     blocksOfAgents(reads, TENANT, relationships.blocks ? ids : []),
     toolsByIds(reads.db, TENANT, relationships.tools ? [...toolIds] : []),
+    pendingApprovals(reads.db, TENANT, relationships.pendingApproval ? ids : []),
   ])
   const toolsById = new Map(tools.map((tool) => [tool.tool_id, tool]))
   return agents.map((agent) =>
@@ -33,6 +35,7 @@ export async function agentStates(
       tools: agent.toolIds.flatMap((id) => toolsById.get(id) ?? []),
       tags: relationships.tags ? agent.settings.tags : [],
       messageIds: messageIds.get(agent.id) ?? [],
+      pendingApproval: approvals.get(agent.id) ?? null,
     }),
   )
 }

@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Param, Patch, Query, Req, Res } from '@nestjs/common'
+import { Body, Controller, Get, Inject, Param, Patch, Query, Req, Res } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool } from 'pg'
@@ -8,14 +8,17 @@ import { agentById } from '#read-models/agents.js'
 import type { Reads } from '#read-models/reads.js'
 import { toolsOfAgent } from '#read-models/tools.js'
 import { type AgentState, agentState } from './agent-states.js'
+import { toAttach } from './agent-tools.js'
 import { commandMetadata, settled } from './http/command-identity.js'
 import { pathId } from './http/path-id.js'
 import { asQuery, type QueryReader } from './http/query.js'
+import { zodBody } from './http/validation.js'
 import { existingAgent } from './missing.js'
 import { pageRows } from './page-rows.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, POOL } from './tokens.js'
 import { existingTool } from './tools.controller.js'
+import { requiresApproval, type ToolApprovalBody, toolApproval } from './wire/tool-approval-wire.js'
 import { renderTool } from './wire/tool-wire.js'
 
 const REST = { passthrough: true } as const
@@ -51,8 +54,8 @@ export class AgentToolsController {
     @Req() request: FastifyRequest,
     @Res(REST) reply: FastifyReply,
   ): Promise<AgentState> {
-    const { name } = await existingTool(this.reads.db, toolId)
-    const change = { type: 'AttachTool', tool: { id: toolId, name } } as const
+    const tool = toAttach(await existingTool(this.reads.db, toolId))
+    const change = { type: 'AttachTool', tool } as const
     return this.change(request, reply, agentId, change)
   }
 
@@ -65,6 +68,21 @@ export class AgentToolsController {
     @Res(REST) reply: FastifyReply,
   ): Promise<AgentState> {
     return this.change(request, reply, agentId, { type: 'DetachTool', toolId })
+  }
+
+  /** Whether calls of a tool wait for a person. It holds from the model's next answer on. */
+  @Patch('approval/:tool_name')
+  setApproval(
+    @Param('agent_id', pathId('agent')) agentId: string,
+    @Param('tool_name') toolName: string,
+    @Query(asQuery) query: QueryReader,
+    @Body(zodBody(toolApproval)) body: ToolApprovalBody,
+    @Req() request: FastifyRequest,
+    @Res(REST) reply: FastifyReply,
+  ): Promise<AgentState> {
+    const required = requiresApproval(body, query)
+    const change = { type: 'SetToolApproval', toolName, requiresApproval: required } as const
+    return this.change(request, reply, agentId, change)
   }
 
   private async change(

@@ -1,4 +1,4 @@
-import type { AgentType, AttachedTool } from '#domain/agent.js'
+import type { AgentType, ToolToAttach } from '#domain/agent.js'
 import { echo } from '#domain/errors.js'
 import type { Database } from '#postgres/database.js'
 import { type ToolRow, toolsByIds, toolsByNames } from '#read-models/tools.js'
@@ -21,7 +21,7 @@ export interface WantedTools {
  *
  * @throws Problem tools_not_found, tool_not_found
  */
-export async function newAgentTools(db: Database, wanted: WantedTools): Promise<AttachedTool[]> {
+export async function newAgentTools(db: Database, wanted: WantedTools): Promise<ToolToAttach[]> {
   const base = wanted.includeBase ? baseToolNames(wanted.agentType, wanted.hasSleeptime) : []
   const names = [...new Set([...base, ...wanted.names])]
   const named = await toolsByNames(db, TENANT, names)
@@ -33,22 +33,24 @@ export async function newAgentTools(db: Database, wanted: WantedTools): Promise<
       facts: { names },
     })
   }
-  return [...named.map(attached), ...(await existingTools(db, wanted.ids))]
+  return [...named.map(toAttach), ...(await existingTools(db, wanted.ids))]
 }
 
 /** @throws Problem tool_not_found */
 export async function existingTools(
   db: Database,
   toolIds: readonly string[],
-): Promise<AttachedTool[]> {
+): Promise<ToolToAttach[]> {
   const ids = [...new Set(toolIds)]
   const rows = await toolsByIds(db, TENANT, ids)
   const found = new Set(rows.map((tool) => tool.tool_id))
   const unknown = ids.find((id) => !found.has(id))
-  if (unknown === undefined) return rows.map(attached)
+  if (unknown === undefined) return rows.map(toAttach)
   throw new Problem('tool_not_found', `Tool ${unknown} not found`, { facts: { tool_id: unknown } })
 }
 
-function attached(tool: ToolRow): AttachedTool {
-  return { id: tool.tool_id, name: tool.name }
+/** A tool as an agent gets it: whether its calls wait for a person is the tool's own word at first. */
+export function toAttach(tool: ToolRow): ToolToAttach {
+  const requiresApproval = tool.default_requires_approval === true
+  return { id: tool.tool_id, name: tool.name, requiresApproval }
 }

@@ -34,6 +34,8 @@ interface Telling {
   /** Messages that go out together. Who asks for more has sent them. */
   next(log: RunLog): Generator<readonly StreamMessage[], void, undefined>
   ping(): StreamMessage | null
+  /** Nothing is told any more, until somebody asks again. */
+  isAtEnd(log: RunLog): boolean
   /** The last word to who takes less than there is. */
   lagged(): readonly StreamMessage[]
   end(): readonly StreamMessage[]
@@ -57,27 +59,31 @@ export class RunStreams implements OnModuleDestroy {
   /**
    * In Letta's form: a ping with the run's id, chunks, `[DONE]`.
    *
+   * @param reader `isThere`: the run has come that far, whether it has been read here yet or not
    * @throws Problem invalid_cursor
    */
   async serveLetta(
     exchange: Exchange,
     runId: string,
-    { after, pings }: { readonly after: RunCursor; readonly pings: boolean },
+    reader: { readonly after: RunCursor; readonly pings: boolean; readonly isThere?: true },
   ): Promise<void> {
     const isLegacy = isLegacyClient(exchange.request)
+    const { after, pings, isThere } = reader
     let at = after
     const ping = (): StreamMessage => ({ data: streamText(pingChunk(runId, at)) })
-    await this.#serve(exchange, runId, at, {
+    const telling: Telling = {
       *next(log) {
         for (const { cursor, event, data } of chunksAfter(log, at, isLegacy)) {
           yield [{ ...(event ? { event } : {}), data: streamText(data) }]
           at = cursor
         }
       },
+      isAtEnd: (log) => log.isAtRest,
       ping: () => (pings ? ping() : null),
       lagged: () => [],
       end: () => [{ data: DONE }],
-    })
+    }
+    await this.#serve(exchange, runId, at, telling, isThere)
   }
 
   /**
@@ -96,6 +102,7 @@ export class RunStreams implements OnModuleDestroy {
           else at = cursor
         }
       },
+      isAtEnd: (log) => log.isOver,
       ping: () => null,
       lagged: () => {
         const stands = heard?.version === at.version ? heard : at
@@ -110,12 +117,14 @@ export class RunStreams implements OnModuleDestroy {
     runId: string,
     after: RunCursor,
     telling: Telling,
+    isThere = false,
   ): Promise<void> {
     const log = this.logs.follow(runId)
     // One signal for each reader: many listeners on one are taken for a leak.
     const stopping = AbortSignal.any([this.stopping.signal])
     try {
-      while (!log.isRead && !stopping.aborted) await log.news(stopping, this.limits.pingMs)
+      const isBehind = (): boolean => !log.isRead || (isThere && log.version < after.version)
+      while (isBehind() && !stopping.aborted) await log.news(stopping, this.limits.pingMs)
       const isNative = telling.end().length === 0
       if (after.version > log.version) {
         throw invalidCursor(isNative ? idOf(after) : String(seqOf(after)))
@@ -150,7 +159,7 @@ export class RunStreams implements OnModuleDestroy {
         for (const message of messages) out.send([message])
         spokeAt = performance.now()
       }
-      if (log.isOver) return out.send(telling.end())
+      if (telling.isAtEnd(log)) return out.send(telling.end())
       const hasNews = await log.news(signal, pingMs)
       if (performance.now() - spokeAt > silenceMs) return
       if (hasNews) continue

@@ -54,7 +54,7 @@ export class TurnControlController {
       if (run.agent_id !== agentId) throw runNotFound(id)
     }
     const runs = await Promise.all(runIds.map((id) => this.#cancel(request, id)))
-    return Object.fromEntries(runs.map((run) => [run.run_id, runStatus(run.status)]))
+    return Object.fromEntries(runs.map((run) => [run.run_id, runStatus(run)]))
   }
 
   /** The run, with the edits it leaves behind. Once more changes nothing. */

@@ -16,7 +16,7 @@ import { zodBody } from './http/validation.js'
 import { RunStreams } from './run-streams.js'
 import { TENANT } from './tenant.js'
 import { DATABASE, DOORBELL, DRIP, TURN_WAITERS } from './tokens.js'
-import { takeIn } from './turn-intake.js'
+import { type Intake, takeIn } from './turn-intake.js'
 import { renderLettaResponse } from './wire/letta-response-wire.js'
 import { type TurnRequest, turnRequest } from './wire/message-create-wire.js'
 import { RUN_BEGIN } from './wire/run-cursor.js'
@@ -37,7 +37,7 @@ export class TurnsController {
     private readonly callbacks: CallbackTargets,
   ) {}
 
-  /** Waits for the turn's end, or tells how it goes. */
+  /** Waits until the turn ends, or waits for an answer itself; or tells how it goes. */
   @Post()
   async send(
     @Req() request: FastifyRequest,
@@ -49,10 +49,10 @@ export class TurnsController {
       if (isLegacyClient(request)) throw streamingNotHere()
       return this.#stream({ request, reply }, agentId, turn)
     }
-    const runId = await this.#takeIn({ request, reply }, agentId, turn)
+    const intake = await this.#takeIn({ request, reply }, agentId, turn)
     const answer = new DrippingReply(reply, this.drip)
     try {
-      await this.#answer(runId, answer)
+      await this.#answer(intake, answer)
     } finally {
       answer.leave()
     }
@@ -82,27 +82,28 @@ export class TurnsController {
     return renderRun((await this.#result(runId)).run)
   }
 
-  async #takeIn({ request, reply }: Exchange, agentId: string, turn: TurnRequest): Promise<string> {
-    const { runId, joined } = await takeIn(this, request, agentId, turn)
-    if (joined) reply.header('x-run-joined', runId)
-    reply.header('x-run-id', runId)
-    return runId
+  async #takeIn({ request, reply }: Exchange, agentId: string, turn: TurnRequest): Promise<Intake> {
+    const intake = await takeIn(this, request, agentId, turn)
+    if (intake.joined) reply.header('x-run-joined', intake.runId)
+    reply.header('x-run-id', intake.runId)
+    return intake
   }
 
   async #stream(exchange: Exchange, agentId: string, turn: TurnRequest): Promise<void> {
-    const runId = await this.#takeIn(exchange, agentId, turn)
+    const { runId, after: version } = await this.#takeIn(exchange, agentId, turn)
     const pings = turn.stream?.pings ?? true
-    await this.streams.serveLetta(exchange, runId, { after: RUN_BEGIN, pings })
+    const after = version === 0 ? RUN_BEGIN : { version, offset: 0 }
+    await this.streams.serveLetta(exchange, runId, { after, pings, isThere: true })
   }
 
-  async #answer(runId: string, answer: DrippingReply): Promise<void> {
+  async #answer({ runId, after }: Intake, answer: DrippingReply): Promise<void> {
     try {
       await this.waiters.wait(runId, answer.gone)
     } catch {
       // The turn goes on without the client; there is nobody left to answer.
       return
     }
-    const result = await this.#resultFor(answer, runId)
+    const result = await this.#resultFor(answer, () => this.#result(runId, after))
     if (!result) return
     const failure = answer.hasBegun ? null : providerFailure(result)
     if (failure) throw failure
@@ -110,10 +111,13 @@ export class TurnsController {
   }
 
   /** Once the answer has begun there is no error to answer: it is read until it can be. */
-  async #resultFor(answer: DrippingReply, runId: string): Promise<RunResult | null> {
+  async #resultFor(
+    answer: DrippingReply,
+    read: () => Promise<RunResult>,
+  ): Promise<RunResult | null> {
     while (!answer.gone.aborted) {
       try {
-        return await this.#result(runId)
+        return await read()
       } catch (error) {
         if (!answer.hasBegun) throw error
         await sleep(READ_AGAIN_MS, undefined, { signal: answer.gone }).catch(() => {})
@@ -122,8 +126,8 @@ export class TurnsController {
     return null
   }
 
-  async #result(runId: string): Promise<RunResult> {
-    const result = await runResult(this.db, TENANT, runId)
+  async #result(runId: string, after = 0): Promise<RunResult> {
+    const result = await runResult(this.db, TENANT, runId, after)
     if (!result) throw new Error(`run ${runId} was committed and is not there`)
     return result
   }

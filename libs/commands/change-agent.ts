@@ -3,9 +3,9 @@ import {
   type AgentCommand,
   type AgentSettings,
   type AgentState,
-  type AttachedTool,
   createAgent,
   decideAgent,
+  type ToolToAttach,
 } from '#domain/agent.js'
 import { attach, attachAll, deleteAgent, detach } from '#domain/attachment.js'
 import { createBlock, type NewBlockSettings } from '#domain/block.js'
@@ -31,7 +31,7 @@ export type AgentChange =
   | {
       readonly type: 'CreateAgent'
       readonly settings: Partial<AgentSettings> & Pick<AgentSettings, 'name' | 'system' | 'model'>
-      readonly tools: readonly AttachedTool[]
+      readonly tools: readonly ToolToAttach[]
       /** Existing blocks, attached in this order, after the new ones. */
       readonly blockIds: readonly string[]
       readonly newBlocks: readonly NewBlock[]

@@ -1,14 +1,17 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { missingAgent } from '#domain/agent.js'
-import { rejection } from '#domain/errors.js'
+import { type AnswersOfStep, answerCalls } from '#domain/call-answers.js'
+import { type Rejection, rejection } from '#domain/errors.js'
 import { accept, type Decided, reject } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'
-import type { TurnState } from '#domain/turn.js'
+import { approvalTools } from '#domain/tool-approval.js'
+import { type TurnState, waitingCalls } from '#domain/turn.js'
 import type { TurnEvent } from '#domain/turn-events.js'
 import {
   cancelTurn,
   expireTurn,
   failTurn,
+  isOver,
   parkTurn,
   type QueuedPayload,
   queueTurn,
@@ -19,7 +22,7 @@ import {
   scheduleRetry,
   startTurn,
 } from '#domain/turn-steps.js'
-import type { States, Verdict } from '#event-store/unit.js'
+import type { States, Unit, Verdict } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import type { CommandMetadata } from './metadata.js'
 
@@ -35,6 +38,8 @@ export type TurnChange =
       readonly payload: QueuedPayload
       /** The running turn that this one's policy takes the place of. */
       readonly interrupts?: string
+      /** The turn in front of it, where that waits for an answer: this one is refused while it does. */
+      readonly behind?: PendingApproval
     }
   | {
       readonly type: 'StartTurn'
@@ -52,7 +57,14 @@ export type TurnChange =
   | { readonly type: 'RequestCancel' }
   | { readonly type: 'CancelTurn' }
   | { readonly type: 'ExpireTurn' }
+  | { readonly type: 'AnswerCalls'; readonly answers: AnswersOfStep }
   | { readonly type: 'RequeueTurn' }
+
+/** Calls of a run that wait for an answer, and the message that asks for it. */
+export interface PendingApproval {
+  readonly runId: string
+  readonly requestId: string
+}
 
 export interface TurnChanged {
   readonly run_id: string
@@ -62,7 +74,7 @@ export interface TurnChanged {
 
 /**
  * One commit of a turn. What a worker does names the epoch of the agent's claim: who has lost it writes
- * nothing and is told `fenced`. Queuing, asking to cancel, expiring and requeuing are anybody's.
+ * nothing and is told `fenced`. Queuing, answering calls, asking to cancel, expiring and requeuing are anybody's.
  */
 export class ChangeTurn extends Command<Verdict<TurnChanged>> {
   constructor(
@@ -79,20 +91,19 @@ export class ChangeTurn extends Command<Verdict<TurnChanged>> {
 export class ChangeTurnHandler implements ICommandHandler<ChangeTurn> {
   constructor(private readonly writer: Writer) {}
 
-  execute({ runId, agentId, change, by }: ChangeTurn): Promise<Verdict<TurnChanged>> {
-    const unit = change.type === 'QueueTurn' ? queuing(runId, agentId, change, by) : null
+  execute(command: ChangeTurn): Promise<Verdict<TurnChanged>> {
+    const { runId, agentId, by } = command
+    const { streams, room, decide } = unitOf(command)
     return this.writer.submit<TurnChanged>({
       tenantId: by.tenantId,
-      streams: unit?.streams ?? [runId],
+      streams,
       actor: by.actor,
       correlation: by.correlation ?? null,
       ...(by.epoch === undefined ? {} : { fence: { agentId, epoch: by.epoch } }),
-      ...(unit?.room ? { room: unit.room } : {}),
+      ...(room ? { room } : {}),
       ...(by.command ? { command: by.command } : {}),
       decide: (states, now) => {
-        const decided = unit
-          ? unit.decide(states)
-          : appended(runId, step(states.turn(runId), change as Step, by, now))
+        const decided = decide(states, now)
         if (!decided.ok) return { rejection: decided.rejection }
         const appends = decided.value
         const added = appends.filter(({ streamId }) => streamId === runId).length
@@ -103,15 +114,51 @@ export class ChangeTurnHandler implements ICommandHandler<ChangeTurn> {
   }
 }
 
-type Step = Exclude<TurnChange, { type: 'QueueTurn' }>
+interface TurnUnit {
+  readonly streams: readonly string[]
+  readonly room?: Unit<TurnChanged>['room'] & object
+  decide(states: States, now: string): Decided<Append[]>
+}
+
+function unitOf({ runId, agentId, change, by }: ChangeTurn): TurnUnit {
+  switch (change.type) {
+    case 'QueueTurn':
+      return queuing(runId, agentId, change, by)
+    case 'RecordReply':
+      return replying(runId, agentId, change.payload)
+    default:
+      return {
+        streams: [runId],
+        decide: (states, now) => appended(runId, step(states.turn(runId), change, by, now)),
+      }
+  }
+}
+
+type Reply = Extract<TurnChange, { type: 'RecordReply' }>['payload']
+
+/** The agent is asked in the commit itself: a rule that was set before holds for all calls of the answer. */
+function replying(runId: string, agentId: string, payload: Reply): TurnUnit {
+  const calls = payload.response.tool_calls.length > 0
+  return {
+    streams: calls ? [runId, agentId] : [runId],
+    decide(states) {
+      const approval = calls ? approvalTools(states.agent(agentId)) : NOTHING
+      return appended(runId, accept(recordReply(states.turn(runId), payload, approval)))
+    },
+  }
+}
+
+const NOTHING: ReadonlySet<unknown> = new Set()
+
+type Step = Exclude<TurnChange, { type: 'QueueTurn' | 'RecordReply' }>
 
 /** A message for an agent that is busy waits, is refused, or takes the running turn's place. */
 function queuing(
   runId: string,
   agentId: string,
-  { payload, interrupts }: Extract<TurnChange, { type: 'QueueTurn' }>,
+  { payload, interrupts, behind }: Extract<TurnChange, { type: 'QueueTurn' }>,
   by: CommandMetadata,
-) {
+): TurnUnit {
   const rejects = payload.policy === 'reject'
   const full = rejects
     ? rejection('agent_busy', `Agent ${agentId} is at another turn`, { agent_id: agentId })
@@ -121,11 +168,13 @@ function queuing(
       })
   const room = { agentId, pendingMax: rejects ? 0 : PENDING_MAX - 1, rejection: full }
   return {
-    streams: [runId, agentId, ...(interrupts ? [interrupts] : [])],
-    room: rejects || payload.source !== 'queue' ? room : null,
+    streams: [runId, agentId, ...[interrupts ?? [], behind?.runId ?? []].flat()],
+    ...(rejects || payload.source !== 'queue' ? { room } : {}),
     decide(states: States): Decided<Append[]> {
       const refusal = missingAgent(states.agent(agentId))
       if (refusal) return reject(refusal)
+      const pending = behind && pendingApproval(states.turn(behind.runId), behind)
+      if (pending) return reject(pending)
       const queued = appended(runId, queueTurn(states.turn(runId), payload))
       if (!queued.ok || !interrupts) return queued
       const asked = { by: by.actor, interrupted_by: runId }
@@ -133,6 +182,13 @@ function queuing(
       return accept([...queued.value, ...ended.map((event) => ({ streamId: interrupts, event }))])
     },
   }
+}
+
+function pendingApproval(turn: TurnState, { runId, requestId }: PendingApproval): Rejection | null {
+  if (isOver(turn) || waitingCalls(turn).length === 0) return null
+  const detail = `Agent ${turn.agentId} waits for an answer to its tool calls before it takes messages`
+  const facts = { agent_id: turn.agentId, run_id: runId, pending_request_id: requestId }
+  return rejection('pending_approval', detail, facts)
 }
 
 function appended(streamId: string, decided: Decided<TurnEvent[]>): Decided<Append[]> {
@@ -151,8 +207,6 @@ function step(
       const claim = { workerId: change.workerId, epoch: by.epoch ?? 0 }
       return accept(startTurn(turn, claim, change.first))
     }
-    case 'RecordReply':
-      return accept(recordReply(turn, change.payload))
     case 'ScheduleRetry':
       return accept(scheduleRetry(turn, change.payload, change.parks))
     case 'ParkTurn':
@@ -167,5 +221,7 @@ function step(
       return accept(expireTurn(turn, now, by.epoch !== undefined))
     case 'RequeueTurn':
       return requeueTurn(turn, by.actor)
+    case 'AnswerCalls':
+      return answerCalls(turn, change.answers, by.actor)
   }
 }

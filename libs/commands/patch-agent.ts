@@ -4,8 +4,8 @@ import {
   type AgentEvent,
   type AgentSettings,
   type AgentState,
-  type AttachedTool,
   decideAgent,
+  type ToolToAttach,
 } from '#domain/agent.js'
 import { attach, detach } from '#domain/attachment.js'
 import { draft } from '#domain/draft.js'
@@ -17,7 +17,7 @@ import type { States } from '#event-store/unit.js'
 export interface AgentPatch {
   readonly type: 'PatchAgent'
   readonly settings: Partial<AgentSettings>
-  readonly tools?: readonly AttachedTool[]
+  readonly tools?: readonly ToolToAttach[]
   readonly blockIds?: readonly string[]
 }
 
@@ -71,7 +71,7 @@ function steps(states: States, agent: AgentState, patch: AgentPatch, by: By): St
   ]
 }
 
-function toolCommands(agent: AgentState, tools?: readonly AttachedTool[]): AgentCommand[] {
+function toolCommands(agent: AgentState, tools?: readonly ToolToAttach[]): AgentCommand[] {
   if (!tools) return []
   const wanted = new Set(tools.map((tool) => tool.id))
   const leaving = agent.tools.filter((tool) => !wanted.has(tool.id))

@@ -14,7 +14,7 @@ import { type CommandMetadata, submit } from './metadata.js'
 
 export type ToolReturnText = Pick<
   ToolReturn,
-  'status' | 'result' | 'code' | 'block' | 'blocks' | 'seen'
+  'status' | 'result' | 'code' | 'args' | 'block' | 'blocks' | 'seen'
 >
 
 export interface ToolStep {

@@ -2,6 +2,7 @@ import type { Actor } from './actor.js'
 import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
+import { setToolApproval, type ToolRule, withToolApproval } from './tool-approval.js'
 
 /** Settings of an agent. Names are not unique. */
 export interface AgentSettings {
@@ -25,7 +26,7 @@ export interface AgentSettings {
   /** Tokens that its turns may use in a day (UTC) all together; null means no bound. */
   readonly max_tokens_per_day: number | null
   readonly model_settings: Readonly<Record<string, unknown>>
-  readonly tool_rules: readonly Readonly<Record<string, unknown>>[]
+  readonly tool_rules: readonly ToolRule[]
   readonly embedding: string | null
   readonly response_format: Readonly<Record<string, unknown>> | null
   readonly enable_sleeptime: boolean | null
@@ -61,9 +62,17 @@ export type AgentEvent =
   | { readonly type: 'BlockRelabelled'; readonly payload: { block_id: string; label: string } }
   | { readonly type: 'BlockRightChanged'; readonly payload: { block_id: string; right: Right } }
   | { readonly type: 'BlockDetached'; readonly payload: { block_id: string } }
-  | { readonly type: 'ToolAttached'; readonly payload: { tool_id: string; name: string } }
+  | {
+      readonly type: 'ToolAttached'
+      /** `requires_approval`: its calls wait for a person from the beginning. */
+      readonly payload: { tool_id: string; name: string; requires_approval?: true }
+    }
   | { readonly type: 'ToolDetached'; readonly payload: { tool_id: string; name: string } }
   | { readonly type: 'MessagesReset'; readonly payload: { through_run_id: string } }
+  | {
+      readonly type: 'ToolApprovalChanged'
+      readonly payload: { tool_id: string; requires_approval: boolean }
+    }
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -77,6 +86,9 @@ export interface AttachedBlock {
 export interface AttachedTool {
   readonly id: string
   readonly name: string
+}
+export interface ToolToAttach extends AttachedTool {
+  readonly requiresApproval?: boolean
 }
 
 /** The fold of an agent's stream. `blocks` stands in the order of attachment: the order of the prompt. */
@@ -171,13 +183,16 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
     case 'BlockDetached':
       return { ...state, blocks: before.blocks.filter((b) => b.id !== event.payload.block_id) }
     case 'ToolAttached': {
-      const { tool_id: id, name } = event.payload
-      return { ...state, tools: [...before.tools, { id, name }] }
+      const { tool_id: id, name, requires_approval: required } = event.payload
+      const attached = { ...state, tools: [...before.tools, { id, name }] }
+      return required ? withToolApproval(attached, id, true) : attached
     }
     case 'ToolDetached':
       return { ...state, tools: before.tools.filter((t) => t.id !== event.payload.tool_id) }
     case 'MessagesReset':
       return { ...state, resetThrough: event.payload.through_run_id }
+    case 'ToolApprovalChanged':
+      return withToolApproval(state, event.payload.tool_id, event.payload.requires_approval)
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:
@@ -187,16 +202,21 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
 
 export type AgentCommand =
   | { readonly type: 'ConfigureAgent'; readonly settings: Partial<AgentSettings> }
-  | { readonly type: 'AttachTool'; readonly tool: AttachedTool }
+  | { readonly type: 'AttachTool'; readonly tool: ToolToAttach }
   | { readonly type: 'DetachTool'; readonly toolId: string }
   /** `throughRunId`: the newest of its turns that has begun, or null when none has. */
   | { readonly type: 'ResetMessages'; readonly throughRunId: string | null }
+  | {
+      readonly type: 'SetToolApproval'
+      readonly toolName: string
+      readonly requiresApproval: boolean
+    }
 
 /** A new agent with its tools; its blocks are attached in the same unit by `attachment.ts`. */
 export function createAgent(
   state: AgentState,
   settings: Partial<AgentSettings> & Pick<AgentSettings, 'name' | 'system' | 'model'>,
-  tools: readonly AttachedTool[],
+  tools: readonly ToolToAttach[],
 ): Decided<AgentEvent[]> {
   if (state.version > 0) {
     return reject(
@@ -238,6 +258,8 @@ export function decideAgent(state: AgentState, command: AgentCommand): Decided<A
       if (through_run_id === null || through_run_id === state.resetThrough) return accept([])
       return accept([{ type: 'MessagesReset', payload: { through_run_id } }])
     }
+    case 'SetToolApproval':
+      return setToolApproval(state, command.toolName, command.requiresApproval)
     default:
       return command satisfies never
   }
@@ -250,11 +272,12 @@ export function missingAgent(state: AgentState): Rejection | null {
   return null
 }
 
-function toolAttached(tool: AttachedTool): AgentEvent {
-  return { type: 'ToolAttached', payload: { tool_id: tool.id, name: tool.name } }
+function toolAttached({ id: tool_id, name, requiresApproval }: ToolToAttach): AgentEvent {
+  const approval = requiresApproval ? { requires_approval: true as const } : {}
+  return { type: 'ToolAttached', payload: { tool_id, name, ...approval } }
 }
 
-function unique(tools: readonly AttachedTool[]): AttachedTool[] {
+function unique(tools: readonly ToolToAttach[]): ToolToAttach[] {
   return [...new Map(tools.map((tool) => [tool.id, tool])).values()]
 }
 

@@ -1,4 +1,5 @@
 import type { Actor } from './actor.js'
+import type { ApprovalEvent } from './approval-events.js'
 
 /** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
 export interface InputMessage {
@@ -52,6 +53,15 @@ export interface TurnOptions {
   readonly stream_tokens?: true
   /** Told once when the turn is over. */
   readonly callback_url?: string
+  /** Tools that the caller runs: a call of one waits for its return. */
+  readonly client_tools?: readonly ClientTool[]
+}
+
+/** A tool of the caller's. `parameters` is the JSON Schema of its arguments object. */
+export interface ClientTool {
+  readonly name: string
+  readonly description: string
+  readonly parameters: Readonly<Record<string, unknown>>
 }
 
 /** Which older messages the model was not sent because they no longer fit its window. */
@@ -68,6 +78,8 @@ export type StopReason =
   | 'max_tokens_exceeded'
   | 'tool_rule'
   | 'cancelled'
+  /** It has not ended: it is parked until somebody answers. */
+  | 'requires_approval'
   | 'error'
   | 'llm_api_error'
   | 'invalid_llm_response'
@@ -84,7 +96,7 @@ export interface TurnBudget {
 export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
 
 /** Why a turn waits without a worker. */
-export type ParkReason = 'model_retry' | 'model_breaker'
+export type ParkReason = 'model_retry' | 'model_breaker' | 'approval'
 
 export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
 
@@ -180,9 +192,11 @@ export type TurnEvent =
       }
     }
   | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
+  | ApprovalEvent
   | {
       readonly type: 'TurnParked'
-      readonly payload: { readonly reason: ParkReason; readonly until: string }
+      /** `until` null: until somebody answers. */
+      readonly payload: { readonly reason: ParkReason; readonly until: string | null }
     }
   | {
       readonly type: 'TurnResumed'
@@ -238,6 +252,8 @@ export interface ToolReturn {
   readonly result: string
   /** The code of a refusal. */
   readonly code?: string
+  /** The arguments that were used, where somebody changed the model's. */
+  readonly args?: string
   /** The block and version the call was judged at. */
   readonly block?: JudgedBlock
   /** The same, where one call changed several blocks in its commit. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import {
+  answer,
   askCancel,
   by,
   cancel,
@@ -26,7 +27,12 @@ const isEnd = ({ type }: TurnEvent): boolean =>
 describe('a turn, whatever is asked of it in whatever order', () => {
   const small = fc.integer({ min: 1, max: 4 })
   const index = fc.integer({ min: 0, max: 2 })
-  const call = fc.constantFrom(['a', 'web_search'], ['', 'memory_insert'], ['a', 'send_message'])
+  const call = fc.constantFrom(
+    ['a', 'web_search'],
+    ['', 'memory_insert'],
+    ['a', 'send_message'],
+    ['c', 'delete_file'],
+  )
   const command = fc.oneof(
     small.map((epoch) => start(epoch)),
     small.map((epoch) => start(epoch, null)),
@@ -40,6 +46,10 @@ describe('a turn, whatever is asked of it in whatever order', () => {
     fc.tuple(small, small).map(([step, attempt]) => park(step, attempt, LATER)),
     fc.constantFrom(by.now, DEADLINE).chain((now) => fc.boolean().map((mine) => expire(now, mine))),
     fc.constantFrom(fail, askCancel, cancel, requeue),
+    fc.constantFrom(
+      answer({ kind: 'given', args: null }),
+      answer({ kind: 'denied', reason: null }, 1),
+    ),
   )
 
   it('ends at most once until it is put back, writes nothing after its end, and records no step and no call twice', () => {
@@ -69,6 +79,8 @@ describe('a turn, whatever is asked of it in whatever order', () => {
           if (e.type === 'ModelRequested' || e.type === 'ModelResponded')
             return [`${e.type} ${e.payload.step}`]
           if (e.type === 'ToolReturned') return [`returned ${e.payload.step}/${e.payload.index}`]
+          if (e.type === 'ApprovalGiven' || e.type === 'ApprovalDenied')
+            return e.payload.tool_call_ids.map((id) => `answered ${e.payload.step}/${id}`)
           return e.type === 'ToolCalled' ? [`id ${e.payload.tool_call_id}`] : []
         })
         expect(new Set(marks).size).toBe(marks.length)

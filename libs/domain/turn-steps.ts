@@ -5,9 +5,11 @@ import {
   ATTEMPTS_WITHOUT_PROGRESS_MAX,
   addUsage,
   type CallState,
+  isClientTool,
   NO_USAGE,
   type StepState,
   type TurnState,
+  waitingCalls,
 } from './turn.js'
 import type {
   ModelReply,
@@ -43,6 +45,7 @@ export function nextAction(state: TurnState, epoch: number, now: string): NextAc
   const step = state.steps.at(-1)
   if (!step) return { do: 'start' }
   if (!step.reply) return { do: 'ask', step }
+  if (waitingCalls(state).length > 0) return { do: 'nothing' }
   const calls = step.calls.filter((call) => !call.returned)
   return calls.length > 0 ? { do: 'call', step, calls } : { do: 'nothing' }
 }
@@ -80,6 +83,22 @@ export function startTurn(
   claim: { readonly workerId: string; readonly epoch: number },
   first: RequestedPayload | null,
 ): TurnEvent[] {
+  const begun = begin(state, claim, first)
+  const goesOn = begun.some(({ type }) => type === 'TurnStarted' || type === 'TurnResumed')
+  return goesOn && waitingCalls(state).length > 0 ? [...begun, UNTIL_ANSWERED] : begun
+}
+
+/** Claiming a turn answers nothing: one that waits for somebody waits on. */
+const UNTIL_ANSWERED: TurnEvent = {
+  type: 'TurnParked',
+  payload: { reason: 'approval', until: null },
+}
+
+function begin(
+  state: TurnState,
+  claim: { readonly workerId: string; readonly epoch: number },
+  first: RequestedPayload | null,
+): TurnEvent[] {
   if (isOver(state)) return []
   const asked: TurnEvent[] =
     first && state.steps.length === 0 ? [{ type: 'ModelRequested', payload: first }] : []
@@ -105,11 +124,14 @@ export function startTurn(
 
 /**
  * Records a model's answer. Without tool calls the turn ends; with them every call is recorded
- * before any of them is made.
+ * before any of them is made, and where one needs an answer the turn is parked until it has it.
+ *
+ * @param approval names of the tools whose calls wait for a person
  */
 export function recordReply(
   state: TurnState,
   payload: Extract<TurnEvent, { type: 'ModelResponded' }>['payload'],
+  approval: ReadonlySet<unknown>,
 ): TurnEvent[] {
   const step = state.steps.at(-1)
   if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
@@ -120,15 +142,18 @@ export function recordReply(
   if (tool_calls.length === 0) {
     return [responded, completed('end_turn', addUsage(state.usage, payload.usage))]
   }
-  return [
-    responded,
-    ...tool_calls.map(
-      ({ tool_call_id, name, arguments: args }, index): TurnEvent => ({
-        type: 'ToolCalled',
-        payload: { step: payload.step, index, tool_call_id, name, args },
-      }),
-    ),
-  ]
+  const { step: n } = payload
+  const called = tool_calls.map(
+    ({ tool_call_id, name, arguments: args }, index): TurnEvent => ({
+      type: 'ToolCalled',
+      payload: { step: n, index, tool_call_id, name, args },
+    }),
+  )
+  const waiting = tool_calls.filter(({ name }) => approval.has(name) || isClientTool(state, name))
+  if (waiting.length === 0) return [responded, ...called]
+  const tool_call_ids = waiting.map((call) => call.tool_call_id)
+  const asked: TurnEvent = { type: 'ApprovalRequested', payload: { step: n, tool_call_ids } }
+  return [responded, ...called, asked, UNTIL_ANSWERED]
 }
 
 /**
@@ -175,6 +200,7 @@ export function recordReturn(
   const step = state.steps.at(-1)
   const call = step?.calls.find((c) => c.index === value.index)
   if (isOver(state) || !step || step.step !== value.step || !call || call.returned) return []
+  if (waitingCalls(state).length > 0) return []
   const event: TurnEvent = { type: 'ToolReturned', payload: value }
   const calls = step.calls.map((c) => (c.index === value.index ? { ...c, returned: value } : c))
   if (state.cancelRequested) return [event, ...cancelTurn(state)]

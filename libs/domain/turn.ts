@@ -1,4 +1,5 @@
 import type { Actor } from './actor.js'
+import type { CallAnswer } from './approval-events.js'
 import type { Foldable } from './event.js'
 import type {
   HistoryWindow,
@@ -16,9 +17,12 @@ import type {
   TurnSource,
   Usage,
 } from './turn-events.js'
+import { answered, asked, called, requested, returned } from './turn-step-fold.js'
 
 export interface CallState extends ToolCall {
   readonly index: number
+  /** What was said to it; null: it waits for that. Absent: it needs nobody's answer. */
+  readonly answer?: (CallAnswer & { readonly by: Actor }) | null
   readonly returned: ToolReturn | null
 }
 
@@ -63,7 +67,7 @@ export interface TurnState {
   readonly budget: TurnBudget
   readonly deadline: string | null
   /** While it waits without a worker: for what, and until when. */
-  readonly parked: { readonly reason: ParkReason; readonly until: string } | null
+  readonly parked: { readonly reason: ParkReason; readonly until: string | null } | null
   /** Who wants it to end; it ends at its next commit. */
   readonly cancelRequested: Actor | null
   readonly epoch: number
@@ -155,9 +159,16 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
         startedAt: before.startedAt ?? event.recordedAt,
       }
     case 'TurnParked':
-      return { ...state, status: 'parked', parked: event.payload }
-    case 'TurnResumed':
-      return { ...state, status: 'running', parked: null, epoch: event.payload.epoch }
+      return {
+        ...state,
+        status: 'parked',
+        parked: event.payload,
+        stopReason: event.payload.reason === 'approval' ? 'requires_approval' : null,
+      }
+    case 'TurnResumed': {
+      const { epoch } = event.payload
+      return { ...state, status: 'running', parked: null, stopReason: null, epoch }
+    }
     case 'TurnCancelRequested':
       return { ...state, cancelRequested: event.payload.by }
     case 'TurnRequeued':
@@ -202,6 +213,15 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
         ...progressed(state),
         steps: lastStep(before, (step) => returned(step, event.payload)),
       }
+    case 'ApprovalRequested':
+      return { ...state, steps: lastStep(before, (step) => asked(step, event.payload)) }
+    case 'ApprovalGiven':
+    case 'ApprovalDenied':
+    case 'ToolAnswered': {
+      const steps = lastStep(before, (step) => answered(step, event))
+      const next = { ...progressed(state), steps }
+      return waitingCalls(next).length > 0 ? next : { ...next, stopReason: null }
+    }
     case 'TurnCompleted':
       return {
         ...state,
@@ -231,47 +251,14 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
   }
 }
 
-function requested(event: Foldable<Extract<TurnEvent, { type: 'ModelRequested' }>>): StepState {
-  const {
-    step,
-    model,
-    seen,
-    agent_version: agentVersion,
-    history,
-    delta = null,
-    context_hash: contextHash,
-  } = event.payload
-  return {
-    step,
-    model,
-    seen,
-    agentVersion,
-    history,
-    delta,
-    contextHash,
-    requestedAt: event.recordedAt,
-    respondedAt: null,
-    reply: null,
-    usage: null,
-    retries: 0,
-    notBefore: null,
-    calls: [],
-  }
+/** Calls of the last step that wait for an answer; of a turn that has ended, those that never got one. */
+export function waitingCalls({ steps }: TurnState): readonly CallState[] {
+  return steps.at(-1)?.calls.filter((call) => call.answer === null) ?? []
 }
 
-function called(step: StepState, event: Extract<TurnEvent, { type: 'ToolCalled' }>): StepState {
-  const { index, tool_call_id, name, args } = event.payload
-  return {
-    ...step,
-    calls: [...step.calls, { index, tool_call_id, name, arguments: args, returned: null }],
-  }
-}
-
-function returned(step: StepState, value: ToolReturn): StepState {
-  const calls = step.calls.map((call) =>
-    call.index === value.index ? { ...call, returned: value } : call,
-  )
-  return { ...step, calls }
+/** Whether the caller runs this tool itself. */
+export function isClientTool({ options }: TurnState, name: string): boolean {
+  return options.client_tools?.some((tool) => tool.name === name) ?? false
 }
 
 function lastStep(state: TurnState, change: (step: StepState) => StepState): StepState[] {

@@ -76,10 +76,13 @@ async function lockHeads(
   }
 }
 
-/** Lets the workers have what was imported. */
+/** Lets the workers have what was imported, but for turns that wait for somebody's answer. */
 export async function releaseMailboxes(pool: Pool, tenantId: string): Promise<void> {
   await pool.query(
-    `update mailboxes set not_before = null where tenant_id = $1 and not_before = 'infinity'`,
+    `update mailboxes m set not_before = null
+      where tenant_id = $1 and not_before = 'infinity' and not exists (
+        select from turns t where t.tenant_id = m.tenant_id and t.agent_id = m.agent_id
+           and t.status = 'parked' and t.stop_reason = 'requires_approval')`,
     [tenantId],
   )
 }

@@ -75,7 +75,7 @@ export interface MailboxChange {
   queued: number
   /** By how many more, or fewer, turns have not ended. */
   pending: number
-  /** Nobody may claim it before this time; `-infinity`: from now on anybody may. */
+  /** Nobody may claim it before this time; `-infinity`: from now on anybody may; `infinity`: nobody. */
   notBefore: string | null
 }
 
@@ -157,6 +157,8 @@ export function addRow(plan: Plan, change: RowChange): void {
 
 /** Before the year 1: every time is later. */
 const ANY_TIME = '-infinity'
+/** After every time. */
+const NEVER = 'infinity'
 
 function changeMailbox(box: MailboxChange, change: Extract<RowChange, { mailbox: string }>): void {
   switch (change.mailbox) {
@@ -174,7 +176,7 @@ function changeMailbox(box: MailboxChange, change: Extract<RowChange, { mailbox:
       box.pending -= 1
       return
     case 'parked':
-      box.notBefore = change.until
+      box.notBefore = change.until ?? NEVER
       return
     case 'freed':
       box.notBefore = ANY_TIME

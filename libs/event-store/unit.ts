@@ -86,7 +86,8 @@ export type RowChange =
       }
     }[keyof Projected]
   | { readonly mailbox: 'open' | 'ended' | 'requeued' | 'freed'; readonly agentId: string }
-  | { readonly mailbox: 'parked'; readonly agentId: string; readonly until: string }
+  /** `until` null: until it is freed. */
+  | { readonly mailbox: 'parked'; readonly agentId: string; readonly until: string | null }
   | { readonly mailbox: 'queued'; readonly agentId: string; readonly runId: string }
 
 /**

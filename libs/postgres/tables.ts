@@ -2,13 +2,8 @@ import type { ColumnType, GeneratedAlways } from 'kysely'
 import type { Actor } from '#domain/actor.js'
 import type { AgentSettings } from '#domain/agent.js'
 import type { BlockPolicies, Right } from '#domain/block-events.js'
-import type {
-  InputMessage,
-  StopReason,
-  TurnOptions,
-  TurnSource,
-  Usage,
-} from '#domain/turn-events.js'
+import type { StopReason, TurnOptions, TurnSource, Usage } from '#domain/turn-events.js'
+import type { MessageContent } from './message-content.js'
 
 /** Times go in as ISO text and come out as Date. */
 type Time = ColumnType<Date, string, string>
@@ -149,21 +144,6 @@ export interface StepRow {
   done_at: string | null
 }
 
-/** What a stored message holds: input as sent, a model's reply, or a tool's return. */
-export type MessageContent =
-  | { readonly content: InputMessage['content'] }
-  | {
-      readonly content: string | null
-      readonly reasoning: string | null
-      readonly tool_calls: readonly { tool_call_id: string; name: string; arguments: string }[]
-    }
-  | {
-      readonly tool_call_id: string
-      readonly name: string
-      readonly status: 'success' | 'error'
-      readonly result: string
-    }
-
 export interface MessageRow {
   tenant_id: string
   message_id: string
@@ -172,7 +152,7 @@ export interface MessageRow {
   step_id: string | null
   version: number
   item: number
-  role: 'system' | 'user' | 'assistant' | 'tool'
+  role: 'system' | 'user' | 'assistant' | 'tool' | 'approval'
   content: MessageContent
   name: string | null
   otid: string | null

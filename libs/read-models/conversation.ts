@@ -1,11 +1,12 @@
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
-import type { MessageContent, Tables } from '#postgres/tables.js'
+import type { SpokenContent } from '#postgres/message-content.js'
+import type { Tables } from '#postgres/tables.js'
 
 /** A stored message in the order the agent lived it: turn order, version, item. */
 export interface ConversationMessage {
   readonly message_id: string
   readonly role: 'user' | 'assistant' | 'tool' | 'system'
-  readonly content: MessageContent
+  readonly content: SpokenContent
   readonly created_at: Date
 }
 
@@ -32,6 +33,8 @@ export async function pastMessages(
     .where('t.tenant_id', '=', tenantId)
     .where('t.agent_id', '=', agentId)
     .where('t.seq', '<', String(beforeSeq))
+    // What became of an answered call stands in its return.
+    .where('m.role', '<>', 'approval')
   const earlier =
     resetThrough === null
       ? turns
@@ -45,7 +48,7 @@ export async function pastMessages(
     .limit(PAST_MESSAGES_MAX)
     .execute()
   const count = await earlier.select(sql<string>`count(*)`.as('n')).executeTakeFirstOrThrow()
-  return { messages: rows.reverse(), total: Number(count.n) }
+  return { messages: rows.reverse() as ConversationMessage[], total: Number(count.n) }
 }
 
 /** True of messages (`m`, of turns `t`) that were not taken out of their agent's context. */
@@ -90,8 +93,11 @@ export async function searchConversation(
     .limit(search.limit)
   if (from) said = said.where('m.created_at', '>=', from)
   if (until) said = said.where('m.created_at', '<', until)
-  const newest = (rows: typeof said) =>
-    rows.orderBy('m.created_at', 'desc').orderBy('m.message_id').execute()
+  const newest = async (rows: typeof said) =>
+    (await rows
+      .orderBy('m.created_at', 'desc')
+      .orderBy('m.message_id')
+      .execute()) as ConversationMessage[]
   if (!query) return newest(said)
   const wanted = sql`websearch_to_tsquery('simple', ${query})`
   const matching = said

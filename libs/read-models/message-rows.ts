@@ -1,5 +1,7 @@
 import type { AgentState } from '#domain/agent.js'
+import type { AnswerEvent } from '#domain/approval-events.js'
 import type { TurnState } from '#domain/turn.js'
+import { answeredCalls } from '#domain/turn-step-fold.js'
 import type { RowChange, StreamEvent } from '#event-store/unit.js'
 import type { MessageRow } from '#postgres/tables.js'
 import { derivedId, derivedUuid, stepId } from './derived-id.js'
@@ -58,6 +60,41 @@ export function replyMessage(
   })
 }
 
+/** The reply once more: it asks somebody about calls of its own, before any of them is made. */
+export function askingMessage(
+  event: Extract<StreamEvent, { type: 'ApprovalRequested' }>,
+  state: TurnState,
+): RowChange {
+  const { step, tool_call_ids: asks } = event.payload
+  const reply = state.steps.find((s) => s.step === step)?.reply
+  const { content = null, reasoning = null, tool_calls = [] } = reply ?? {}
+  const said = { content, reasoning, tool_calls, asks }
+  return stored(event, state, step, 0, 'assistant', said)
+}
+
+/** The id of the message that asks about calls of a step. */
+export function askingMessageId(tenantId: string, runId: string, step: number): string {
+  return derivedId('message', tenantId, runId, step, 0)
+}
+
+export function answerMessage(
+  event: Extract<StreamEvent, { type: AnswerEvent['type'] }>,
+  state: TurnState,
+): RowChange {
+  const { tenantId, version } = event
+  const { step } = event.payload
+  const ids = answeredCalls(event)
+  const calls = state.steps.find((s) => s.step === step)?.calls ?? []
+  const answers = calls.flatMap(({ tool_call_id, answer }) => {
+    if (!answer || !ids.includes(tool_call_id)) return []
+    const { by: _, ...said } = answer
+    return [{ tool_call_id, ...said }]
+  })
+  const request_id = askingMessageId(tenantId, state.id, step)
+  const id = derivedId('message', tenantId, state.id, step, 'answer', version)
+  return stored(event, state, step, 0, 'approval', { request_id, answers }, id)
+}
+
 export function returnMessage(
   event: Extract<StreamEvent, { type: 'ToolReturned' }>,
   state: TurnState,
@@ -79,8 +116,8 @@ function stored(
   item: number,
   role: MessageRow['role'],
   content: MessageRow['content'],
+  id = derivedId('message', event.tenantId, state.id, step, item),
 ): RowChange {
-  const id = derivedId('message', event.tenantId, state.id, step, item)
   return {
     table: 'messages',
     put: {

@@ -1,12 +1,19 @@
 import type { AgentState } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
 import type { AnyState } from '#domain/streams.js'
-import type { TurnState } from '#domain/turn.js'
+import { type TurnState, waitingCalls } from '#domain/turn.js'
 import type { RowChange, StreamEvent } from '#event-store/unit.js'
 import { agentRow } from './agent-row.js'
 import { attachmentRow } from './attachment-row.js'
 import { blockRow } from './block-row.js'
-import { inputMessages, replyMessage, returnMessage, systemMessage } from './message-rows.js'
+import {
+  answerMessage,
+  askingMessage,
+  inputMessages,
+  replyMessage,
+  returnMessage,
+  systemMessage,
+} from './message-rows.js'
 import { stepRows } from './step-rows.js'
 import { turnRow } from './turn-row.js'
 
@@ -45,6 +52,7 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
     case 'ToolAttached':
     case 'ToolDetached':
     case 'MessagesReset':
+    case 'ToolApprovalChanged':
     case 'AgentDeleted':
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
     case 'BlockAttached':
@@ -63,7 +71,7 @@ type TurnStreamEvent = Exclude<
     type:
       | `Block${string}`
       | `Agent${string}`
-      | `Tool${'Attached' | 'Detached'}`
+      | `Tool${'Attached' | 'Detached' | 'ApprovalChanged'}`
       | `Text${string}`
       | 'EditReverted'
       | 'RightChanged'
@@ -94,6 +102,15 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
       return [turn, ...stepRows(event, after), replyMessage(event, after)]
     case 'ToolReturned':
       return [turn, ...stepRows(event, after), returnMessage(event, after)]
+    case 'ApprovalRequested':
+      return [turn, askingMessage(event, after)]
+    case 'ApprovalGiven':
+    case 'ApprovalDenied':
+    case 'ToolAnswered': {
+      const waits = waitingCalls(after).length > 0
+      const freed: RowChange[] = waits ? [] : [{ mailbox: 'freed', agentId }]
+      return [turn, answerMessage(event, after), ...freed]
+    }
     case 'TurnCompleted':
     case 'TurnFailed':
     case 'TurnCancelled':

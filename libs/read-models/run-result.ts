@@ -5,17 +5,22 @@ import { getRun, type RunRow } from './runs.js'
 /** What the caller of a turn is answered. */
 export interface RunResult {
   readonly run: RunRow
-  /** What the agent and its tools added, in order; the input is not said back. */
+  /** What the agent and its tools added, in order; the input and answers to its calls are not said back. */
   readonly messages: readonly StoredMessage[]
   /** Tokens in the context at the last step, or null when no model has answered. */
   readonly contextTokens: number | null
 }
 
-/** A run with its outcome, finished or as far as it is; null when there is none with this id. */
+/**
+ * A run with its outcome, finished or as far as it is; null when there is none with this id.
+ *
+ * @param after a version of the turn: only what was said since
+ */
 export async function runResult(
   db: Database,
   tenantId: string,
   runId: string,
+  after = 0,
 ): Promise<RunResult | null> {
   const [run, messages, lastStep] = await Promise.all([
     getRun(db, tenantId, runId),
@@ -25,6 +30,8 @@ export async function runResult(
       .where('tenant_id', '=', tenantId)
       .where('run_id', '=', runId)
       .where('step_id', 'is not', null)
+      .where('role', '<>', 'approval')
+      .where('version', '>', after)
       .orderBy('version')
       .orderBy('item')
       .execute(),

@@ -42,6 +42,7 @@ function rowsOf<Row>(listed: Listed<Row>): Row[] {
 }
 
 function textOf({ role, content }: StoredMessage): string {
+  if ('answers' in content) return 'answers'
   if ('tool_call_id' in content) return content.result
   if ('tool_calls' in content && content.tool_calls.length > 0) return 'calls'
   return role === 'system' ? 'system' : String(content.content)

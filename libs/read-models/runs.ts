@@ -14,11 +14,21 @@ export type RunRow = Selectable<Tables['turns']> & {
 /** What a list of runs may be narrowed to; an absent member narrows nothing. */
 export interface RunFilter {
   readonly agentIds?: readonly string[]
-  /** The turn's own words: queued, running, parked, completed, failed, cancelled, dead_lettered. */
+  /** See `statusOf`. */
   readonly statuses?: readonly string[]
   readonly background?: boolean
   readonly stopReason?: string
 }
+
+/**
+ * The turn's own words: queued, running, parked, completed, failed, cancelled, dead_lettered; and waiting,
+ * of one that is parked until somebody answers its calls.
+ */
+export function statusOf({ status, stop_reason }: Pick<RunRow, 'status' | 'stop_reason'>): string {
+  return status === 'parked' && stop_reason === 'requires_approval' ? 'waiting' : status
+}
+
+const STATUS = sql`case when status = 'parked' and stop_reason = 'requires_approval' then 'waiting' else status end`
 
 export async function getRun(
   db: Database,
@@ -98,7 +108,7 @@ function runs(db: Database, tenantId: string, filter: RunFilter) {
     ])
     .where('t.tenant_id', '=', tenantId)
   if (agentIds) query = query.where(sql<boolean>`agent_id = any(${[...agentIds]})`)
-  if (statuses) query = query.where(sql<boolean>`status = any(${[...statuses]})`)
+  if (statuses) query = query.where(sql<boolean>`${STATUS} = any(${[...statuses]})`)
   if (background !== undefined) {
     query = query.where(sql<boolean>`(options->>'background')::boolean = ${background}`)
   }

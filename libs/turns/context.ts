@@ -1,13 +1,13 @@
 import type { StepState } from '#domain/turn.js'
 import type { InputMessage, MemoryDelta, ToolCall } from '#domain/turn-events.js'
-import type { MessageContent } from '#postgres/tables.js'
+import type { SpokenContent } from '#postgres/message-content.js'
 import type { ModelMessage, ModelTool } from './ports.js'
 
 /** A stored message of an earlier turn. */
 export interface PastMessage {
   readonly message_id: string
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
-  readonly content: MessageContent
+  readonly content: SpokenContent
 }
 
 /** Rough tokens of a text: four characters each. Only the window is cut by it; usage is the provider's. */

@@ -56,6 +56,11 @@ export class RunLog {
     return isOver(this.#state)
   }
 
+  /** Nothing more comes by itself: it has ended, or waits for an answer. */
+  get isAtRest(): boolean {
+    return this.isOver || this.#state.stopReason === 'requires_approval'
+  }
+
   /** The call under way, as far as the log says. */
   get ask(): Ask | null {
     return this.#ask

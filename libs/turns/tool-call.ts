@@ -69,7 +69,8 @@ export async function prepareCall(
   return { edits: [], describe: () => returned }
 }
 
-function bounded<R extends { readonly result: string }>(returned: R): R {
+/** A return that is not too long; the model is told what was cut off. */
+export function bounded<R extends { readonly result: string }>(returned: R): R {
   const size = length(returned.result)
   if (size <= RESULT_LENGTH_MAX) return returned
   const note = `\n[cut: ${size} characters, of which ${RESULT_LENGTH_MAX} are shown]`

@@ -6,12 +6,12 @@ import type { BlockState } from '#domain/block-state.js'
 import type { CallState, StepState } from '#domain/turn.js'
 import { foldStream, type Queryable } from '#event-store/stream-reader.js'
 import { derivedId } from '#read-models/derived-id.js'
+import { prepareAnswered, usedArguments } from './answered-call.js'
 import { terminalTools } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import { memoryDelta, toldVersions } from './memory-delta.js'
 import { movedBlocks } from './moved-blocks.js'
 import type { Search } from './ports.js'
-import { prepareCall } from './tool-call.js'
 import { type ContextSources, requested, type TurnContext } from './turn-context.js'
 import type { ToolCommit } from './turn-journal.js'
 
@@ -39,7 +39,7 @@ export async function toolStep(
   const newBlockId = (n: number) => derivedId('block', tenantId, runId, step.step, call.index, n)
   const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
   const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
-  const { edits, describe } = await prepareCall(call, agent, sources)
+  const { edits, describe } = await prepareAnswered(call, agent, sources)
   const news = agent.settings.memory_updates ? await moved(reads, tenantId, before, step) : []
   const tool: ToolStep = {
     runId,
@@ -56,7 +56,7 @@ export async function toolStep(
       return requested(options, context, next, told.seen, steps, told.delta)
     },
   }
-  const called = JSON.stringify([call.name, call.arguments])
+  const called = JSON.stringify([call.name, usedArguments(call)])
   const fingerprint = createHash('sha256').update(called).digest()
   return { tool, by: { actor, fingerprint } }
 }

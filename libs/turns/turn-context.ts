@@ -85,7 +85,7 @@ export async function compileContext(
     system: compilePrompt(settings, blocks),
     history: [],
     input: turn.input,
-    tools: tools.map(toModelTool),
+    tools: offered(tools.map(toModelTool), turn.options.client_tools),
   }
   const past = await pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough)
   const fitted = first
@@ -144,6 +144,12 @@ function since<M extends { message_id: string }>(
   const at =
     from === null ? messages.length : messages.findIndex((message) => message.message_id === from)
   return messages.slice(Math.max(at, 0))
+}
+
+/** A tool of the caller's takes the place of the agent's of that name. */
+function offered(own: readonly ModelTool[], callers: readonly ModelTool[] = []): ModelTool[] {
+  const names = new Set(callers.map((tool) => tool.name))
+  return [...own.filter((tool) => !names.has(tool.name)), ...callers]
 }
 
 function toModelTool(row: {

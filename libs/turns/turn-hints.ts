@@ -5,14 +5,16 @@ import { TURN_HINTS } from './turn-waiters.js'
 /** The channel on which it is hinted that a running turn is to end. */
 export const CANCEL_HINTS = 'palimpsest_cancels'
 
+/** Events after which a waiter may have its answer. */
 const ENDS: ReadonlySet<string> = new Set([
+  'ApprovalRequested',
   'TurnCompleted',
   'TurnFailed',
   'TurnCancelled',
   'TurnDeadLettered',
 ])
 
-/** Tells other processes, after the commit, which turns have ended and which are to end. */
+/** Tells other processes, after the commit, which turns have ended or wait for somebody, and which are to end. */
 export class TurnHints {
   readonly #ends: Hints
   readonly #cancels: Hints

@@ -2,6 +2,7 @@ import { ChangeTurn, type TurnChanged } from '#commands/change-turn.js'
 import { type CommandMetadata, type Door, type Outcome, outcome } from '#commands/metadata.js'
 import type { QueuedPayload } from '#domain/turn-steps.js'
 import type { Database } from '#postgres/database.js'
+import { waitingRun } from '#read-models/pending-approvals.js'
 import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from './ports.js'
 
@@ -24,7 +25,15 @@ export async function queueTurn(
   const { agent_id: agentId, policy } = payload
   const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
   const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  const change = { type: 'QueueTurn' as const, payload, ...(interrupts ? { interrupts } : {}) }
+  // Who talks to an agent answers first what it asks; a queue of jobs only waits behind that.
+  const isSaid = payload.source !== 'queue' && policy !== 'interrupt'
+  const behind = isSaid ? await waitingRun(db, by.tenantId, agentId) : null
+  const change = {
+    type: 'QueueTurn' as const,
+    payload,
+    ...(interrupts ? { interrupts } : {}),
+    ...(behind ? { behind } : {}),
+  }
   const queued = outcome(await execute(new ChangeTurn(runId, agentId, change, by)))
   if (queued.ok) {
     // After the commit, and not awaited: the mailbox itself is the outbox.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Pool } from 'pg'
-import { type ChangeTurn, ChangeTurnHandler } from '#commands/change-turn.js'
+import { ChangeTurn, ChangeTurnHandler } from '#commands/change-turn.js'
 import type { Door } from '#commands/metadata.js'
 import { readStream } from '#event-store/stream-reader.js'
 import type { Verdict } from '#event-store/unit.js'
@@ -81,6 +81,23 @@ describe('the journal of a turn', () => {
       'ModelRequested',
     ])
     expect(journal.state).toMatchObject({ status: 'running', version: 3 })
+  })
+
+  it('knows what somebody else has written to the turn before its own commit', async () => {
+    const { journal, runId, agentId } = await journalOf()
+    await journal.commit(START, 'started')
+    const by = { tenantId: 'default', actor: { kind: 'user', id: 'ann' } } as const
+    const asked = new ChangeTurn(runId, agentId, { type: 'RequestCancel' }, by)
+    await new ChangeTurnHandler(writer).execute(asked)
+    const failure = {
+      class: 'x',
+      retriable: false,
+      detail: '',
+      stop_reason: 'error',
+      facts: {},
+    } as const
+    await journal.commit({ type: 'FailTurn', failure }, 'failed')
+    expect(journal.state).toMatchObject({ status: 'failed', version: 5, cancelRequested: by.actor })
   })
 
   it('gives up trying when its worker stops', async () => {

@@ -99,9 +99,11 @@ export class TurnJournal {
 
   async #learn(verdict: Extract<Verdict<unknown>, { status: 'ok' }>, point: string): Promise<void> {
     this.options.onCommit?.(point)
-    if (verdict.replayed || verdict.events.length === 0) return this.read()
-    for (const event of verdict.events) {
-      if (event.streamId !== this.runId || event.version !== this.#state.version + 1) continue
+    const own = verdict.events.filter(({ streamId }) => streamId === this.runId)
+    // Somebody else has written to it meanwhile: asked it to end, say.
+    const follows = own[0]?.version === this.#state.version + 1
+    if (verdict.replayed || !follows) return this.read()
+    for (const event of own) {
       this.#state = evolveTurn(this.#state, event as Recorded<TurnEvent>)
     }
   }

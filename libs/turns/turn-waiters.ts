@@ -1,6 +1,6 @@
 import type { Database } from '#postgres/database.js'
 
-/** The channel on which it is hinted that a turn has ended. */
+/** The channel on which it is hinted that a turn has ended, or waits for somebody. */
 export const TURN_HINTS = 'palimpsest_turns'
 
 /** How often rows of awaited turns are read when no hint comes: correctness rests on this alone. */
@@ -10,7 +10,7 @@ const IDS_MAX = 1_000
 const OVER: readonly string[] = ['completed', 'failed', 'cancelled', 'dead_lettered']
 
 /**
- * Waits for turns to end, with no connection per waiter: a hint wakes, and a sweep over the ids still
+ * Waits for turns to end, or to wait for an answer themselves, with no connection per waiter: a hint wakes, and a sweep over the ids still
  * awaited makes sure. Waiters read the turn's row, never a queue's events.
  */
 export class TurnWaiters {
@@ -30,7 +30,7 @@ export class TurnWaiters {
     return this.#waiting.size
   }
 
-  /** Resolves once the turn is over; rejects with the signal's reason when it is aborted before. */
+  /** Resolves once the turn is over or waits for an answer; rejects with the signal's reason when it is aborted before. */
   wait(runId: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
@@ -84,7 +84,12 @@ export class TurnWaiters {
       .select('run_id')
       .where('tenant_id', '=', this.tenantId)
       .where('run_id', 'in', [...ids])
-      .where('status', 'in', [...OVER])
+      .where((or) =>
+        or.or([
+          or('status', 'in', [...OVER]),
+          or.and([or('status', '=', 'parked'), or('stop_reason', '=', 'requires_approval')]),
+        ]),
+      )
       .execute()
     return rows.map((row) => row.run_id)
   }

@@ -1,3 +1,5 @@
+import type { Actor } from '#domain/actor.js'
+import { type AnswersOfStep, answerCalls } from '#domain/call-answers.js'
 import { draft } from '#domain/draft.js'
 import { DEFAULT_OPTIONS, initialTurn, type TurnState } from '#domain/turn.js'
 import type { ToolReturn, TurnEvent, TurnOptions, Usage } from '#domain/turn-events.js'
@@ -29,6 +31,9 @@ export const USAGE: Usage = {
   reasoning_tokens: 1,
 }
 const TERMINAL = new Set(['send_message'])
+/** Calls of it wait for a person. */
+const NEEDS_APPROVAL = new Set(['delete_file'])
+export const USER: Actor = { kind: 'user', id: 'ann' }
 const FAILURE = {
   class: 'Provider.BadRequest',
   retriable: false,
@@ -100,19 +105,24 @@ export const start =
 export const reply =
   (step: number, ...calls: readonly (readonly [string, string])[]) =>
   (state: TurnState) =>
-    recordReply(state, replied(step, ...calls))
+    recordReply(state, replied(step, ...calls), NEEDS_APPROVAL)
 export const give =
   (step: number, index: number, fields: Partial<ToolReturn> = {}) =>
   (state: TurnState) =>
     recordReturn(state, returned(step, index, fields), TERMINAL, (next, seen) =>
       requested(next, seen),
     )
+export const answer =
+  (to: AnswersOfStep['to'], step: number | null = null, actor: Actor = USER) =>
+  (state: TurnState): TurnEvent[] => {
+    const decided = answerCalls(state, { step, to }, actor)
+    return decided.ok ? decided.value : []
+  }
 export const fail = (state: TurnState) => failTurn(state, FAILURE)
 export const retry = (step: number, attempt: number) => (state: TurnState) =>
   scheduleRetry(state, { step, class: 'Provider.RateLimited', attempt, not_before: by.now })
 export const park = (step: number, attempt: number, until: string) => (state: TurnState) =>
   scheduleRetry(state, { step, class: 'Provider.RateLimited', attempt, not_before: until }, true)
-const USER = { kind: 'user', id: 'ann' } as const
 export const askCancel = (state: TurnState) => requestCancel(state, { by: USER })
 export const cancel = (state: TurnState) => cancelTurn(state)
 export const expire =

@@ -9,9 +9,15 @@ export interface Relationships {
   readonly blocks: boolean
   readonly tools: boolean
   readonly tags: boolean
+  readonly pendingApproval: boolean
 }
 
-export const ALL_RELATIONSHIPS: Relationships = { blocks: true, tools: true, tags: true }
+export const ALL_RELATIONSHIPS: Relationships = {
+  blocks: true,
+  tools: true,
+  tags: true,
+  pendingApproval: true,
+}
 
 /**
  * The relationships a list shows: those that `include` (or the older `include_relationships`) names;
@@ -22,11 +28,16 @@ export function relationshipsOf(query: QueryReader, request: FastifyRequest): Re
   const older = query.texts('include_relationships')
   if (include.length === 0 && older.length === 0) {
     const all = isLegacyClient(request)
-    return { blocks: all, tools: all, tags: all }
+    return { blocks: all, tools: all, tags: all, pendingApproval: all }
   }
   const named = (...names: string[]) =>
     names.some((name) => include.includes(`agent.${name}`) || older.includes(name))
-  return { blocks: named('blocks', 'memory'), tools: named('tools'), tags: named('tags') }
+  return {
+    blocks: named('blocks', 'memory'),
+    tools: named('tools'),
+    tags: named('tags'),
+    pendingApproval: named('pending_approval'),
+  }
 }
 
 /**

@@ -3,12 +3,19 @@ import { z } from 'zod'
 import { contextWindow, modelName } from '#adapters/model-names.js'
 import { AGENT_TYPES, type AgentSettings } from '#domain/agent.js'
 import { Problem } from '../http/problem.js'
-import { absentOr, id, integer, jsonObject, text } from '../http/validation.js'
+import { absentOr, customIssue, id, integer, jsonObject, text } from '../http/validation.js'
 import { newBlock } from './block-wire.js'
 import { DEFAULT_SYSTEM } from './default-system.js'
 import { present } from './present.js'
 
 const TOKENS = integer({ min: 1, max: 2_147_483_647 })
+
+/** Kept as it is; one that cannot be obeyed as it is meant is refused. */
+const toolRule = jsonObject().superRefine((rule, context) => {
+  if (rule.type !== 'requires_approval' || typeof rule.tool_name === 'string') return
+  const issue = customIssue('invalid_argument', 'missing, expected the name of a tool')
+  context.addIssue({ ...issue, path: ['tool_name'] })
+})
 
 const settings = {
   name: absentOr(text()),
@@ -36,7 +43,7 @@ const settings = {
   memory_updates: absentOr(z.boolean()),
   /** Null takes the bound away: no client of Letta's sends it without meaning it. */
   max_tokens_per_day: TOKENS.nullable().optional(),
-  tool_rules: absentOr(z.array(jsonObject())),
+  tool_rules: absentOr(z.array(toolRule)),
   response_format: absentOr(jsonObject()),
   enable_sleeptime: absentOr(z.boolean()),
   tool_ids: absentOr(z.array(id('tool'))),

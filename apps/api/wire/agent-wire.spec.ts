@@ -90,7 +90,13 @@ describe("an agent's state", () => {
       updatedBy: by,
       lastRun: null,
     }
-    const none = { blocks: [], tools: [], tags: [], messageIds: [] }
+    const none = {
+      blocks: [],
+      tools: [],
+      tags: [],
+      messageIds: [],
+      pendingApproval: null,
+    }
     const sample = golden('agent-state-no-blocks')
     const state = renderAgent(view, none)
     expect(Object.keys(state)).toEqual(expect.arrayContaining(Object.keys(sample)))

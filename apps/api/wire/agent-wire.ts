@@ -1,9 +1,11 @@
 import { modelName } from '#adapters/model-names.js'
 import type { AgentView } from '#read-models/agents.js'
 import type { BlockView } from '#read-models/blocks.js'
+import type { StoredMessage } from '#read-models/messages.js'
 import type { ToolRow } from '#read-models/tools.js'
 import { providerOf } from './agent-request.js'
 import { renderBlock } from './block-wire.js'
+import { renderMessages, type WireMessage } from './message-wire.js'
 import { wireTime } from './time-wire.js'
 import { renderTool } from './tool-wire.js'
 
@@ -14,6 +16,8 @@ export interface AgentParts {
   readonly tools: readonly ToolRow[]
   readonly tags: readonly string[]
   readonly messageIds: readonly string[]
+  /** The message whose calls wait for an answer. */
+  readonly pendingApproval: StoredMessage | null
 }
 
 /**
@@ -55,6 +59,7 @@ export function renderAgent(agent: AgentView, parts: AgentParts) {
     tool_rules: settings.tool_rules,
     message_ids: parts.messageIds,
     ...NOT_OFFERED,
+    pending_approval: pendingApproval(parts.pendingApproval),
     message_buffer_autoclear: settings.message_buffer_autoclear,
     memory_updates: settings.memory_updates ?? true,
     max_tokens_per_day: settings.max_tokens_per_day ?? null,
@@ -74,13 +79,17 @@ export function renderAgent(agent: AgentView, parts: AgentParts) {
   }
 }
 
+function pendingApproval(message: StoredMessage | null): WireMessage | null {
+  const items = message ? renderMessages([message]) : []
+  return items.find((item) => item.message_type === 'approval_request_message') ?? null
+}
+
 /** What clients look for and no agent here has. */
 const NOT_OFFERED = {
   secrets: [],
   tool_exec_environment_variables: [],
   identity_ids: [],
   identities: [],
-  pending_approval: null,
   multi_agent_group: null,
   managed_group: null,
   max_files_open: null,

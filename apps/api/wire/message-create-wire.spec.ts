@@ -21,10 +21,14 @@ function refusal(body: unknown, route: MessageRoute = 'send'): string[] {
 const user = { role: 'user', content: 'hi' }
 const stored = { name: null, otid: null, sender_id: null }
 
+const no = { tool_call_id: 'b', approve: false }
+const approvals = (...all: object[]) => ({ messages: [{ type: 'approval', approvals: all }] })
+
 describe('a message call', () => {
   it('with nothing but messages runs with the defaults', () => {
     expect(parse({ messages: [user], unheard_of: 1 })).toEqual({
       input: [{ ...user, ...stored }],
+      answers: null,
       options: DEFAULT_OPTIONS,
       stream: null,
       budget: { max_steps: DEFAULT_OPTIONS.max_steps },
@@ -111,6 +115,41 @@ describe('a message call', () => {
     expect(parse(body).options).toEqual(DEFAULT_OPTIONS)
   })
 
+  it('brings tools of the caller along', () => {
+    const { options } = parse({
+      messages: [user],
+      client_tools: [{ name: 'open', parameters: null }],
+    })
+    const parameters = { type: 'object', properties: {} }
+    expect(options.client_tools).toEqual([{ name: 'open', description: '', parameters }])
+  })
+
+  it('may say what is to become of calls, in every way clients say it', () => {
+    const request = 'message-00000000-0000-4000-8000-000000000001'
+    const text = [{ type: 'text', text: 'c' }]
+    const answersOf = (messages: object[]) => parse({ messages }).answers
+    const made = { tool_call_id: 'c', tool_return: text, status: 'success' }
+    const edited = { type: 'approval', tool_call_id: 'a', approve: true, arguments: { x: 1 } }
+    const c = { toolCallId: 'c', answer: { kind: 'returned', status: 'success', result: 'c' } }
+    expect(
+      answersOf(approvals(edited, { ...no, reason: 'r' }, { type: 'tool', ...made }).messages),
+    ).toEqual({
+      requestId: null,
+      otid: null,
+      to: [
+        { toolCallId: 'a', answer: { kind: 'given', args: '{"x":1}' } },
+        { toolCallId: 'b', answer: { kind: 'denied', reason: 'r' } },
+        c,
+      ],
+    })
+    expect(answersOf([{ approve: true, approval_request_id: request, otid: 'o' }])).toEqual({
+      requestId: request,
+      to: { kind: 'given', args: null },
+      otid: 'o',
+    })
+    expect(answersOf([{ type: 'tool_return', tool_returns: [made] }])?.to).toEqual([c])
+  })
+
   it.each<[string, unknown, string[]]>([
     ['nothing', {}, ['/messages invalid_argument']],
     ['both forms', { messages: [user], input: 'hi' }, ['/input invalid_argument']],
@@ -131,16 +170,47 @@ describe('a message call', () => {
       { input: [{ type: 'text', text: '\ud800' }] },
       ['/input/0/text lone_surrogate'],
     ],
+    ['an unknown type', { messages: [{ type: 'image' }] }, ['/messages/0/type invalid_argument']],
     [
-      'an approval',
+      'an approval of nothing',
       { messages: [{ type: 'approval', approvals: [] }] },
-      ['/messages/0/type invalid_argument'],
+      ['/messages/0/approvals invalid_argument'],
     ],
-    ['an old approval', { messages: [{ approve: true }] }, ['/messages/0/type invalid_argument']],
     [
-      'a tool return',
+      'an approval that says neither what nor whether',
+      { messages: [{ type: 'approval' }] },
+      [
+        '/messages/0/approvals invalid_argument',
+        '/messages/0/approval_request_id invalid_argument',
+      ],
+    ],
+    [
+      'an old approval of no request',
+      { messages: [{ approve: true }] },
+      ['/messages/0/approval_request_id invalid_argument'],
+    ],
+    [
+      'arguments that are none, or are denied',
+      approvals({ tool_call_id: 'a', approve: true, arguments: '[]' }, { ...no, arguments: {} }),
+      [
+        '/messages/0/approvals/0/arguments invalid_argument',
+        '/messages/0/approvals/1/arguments invalid_argument',
+      ],
+    ],
+    [
+      'a return that is neither success nor error',
+      approvals({ type: 'tool', tool_call_id: 'a', tool_return: 'b', status: 'ok' }),
+      ['/messages/0/approvals/0/status invalid_argument'],
+    ],
+    [
+      'an answer beside a message',
+      { messages: [user, ...approvals(no).messages] },
+      ['/messages invalid_argument'],
+    ],
+    [
+      'a tool return without any',
       { messages: [{ type: 'tool_return' }] },
-      ['/messages/0/type invalid_argument'],
+      ['/messages/0/tool_returns invalid_type'],
     ],
     [
       'tokens of no stream',
@@ -159,8 +229,13 @@ describe('a message call', () => {
     ],
     [
       "the client's tools",
-      { messages: [user], client_tools: [{}] },
-      ['/client_tools invalid_argument'],
+      { messages: [user], client_tools: [{}, { name: 'a b' }] },
+      ['/client_tools/0/name invalid_type', '/client_tools/1/name invalid_argument'],
+    ],
+    [
+      'two tools of one name',
+      { messages: [user], client_tools: [{ name: 'a' }, { name: 'a' }] },
+      ['/client_tools/1/name invalid_argument'],
     ],
     ['no steps', { messages: [user], max_steps: 0 }, ['/max_steps invalid_argument']],
     [

@@ -1,19 +1,17 @@
 import { z } from 'zod'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { BusyPolicy, InputMessage, TurnBudget, TurnOptions } from '#domain/turn-events.js'
-import {
-  DEADLINE_MS_MAX,
-  handle,
-  MESSAGES_MAX,
-  STEPS_MAX,
-  TOKENS_MAX,
-  withinLength,
-} from '#producer/message.js'
+import { DEADLINE_MS_MAX, handle, MESSAGES_MAX, STEPS_MAX, TOKENS_MAX } from '#producer/message.js'
 import { absentOr, customIssue, integer, text } from '../http/validation.js'
+import { approval, type CallAnswers, toolReturn } from './call-answer-wire.js'
+import { clientTools } from './client-tool-wire.js'
+import { textContent } from './text-content-wire.js'
 
 /** What a message call asks: the turn's input, and how it is to run. */
 export interface TurnRequest {
   readonly input: readonly InputMessage[]
+  /** Instead of an input: what is said to calls of a run that waits for it. */
+  readonly answers: CallAnswers | null
   readonly options: TurnOptions
   readonly budget: TurnBudget
   /** From now until the turn must have ended, waiting included. */
@@ -26,62 +24,45 @@ export interface TurnRequest {
 /** Where a message is sent to: which fields it may have depends on it. */
 export type MessageRoute = 'send' | 'stream' | 'async'
 
-const NOT_YET: Readonly<Record<string, string>> = {
-  approval: 'approvals are not supported yet: send a message',
-  tool_return: 'tool returns are not supported yet: send a message',
-}
+const message = z
+  .object({
+    type: z.literal('message'),
+    role: z.enum(['user', 'system', 'assistant']),
+    content: textContent,
+    name: absentOr(text()),
+    otid: absentOr(text()),
+    sender_id: absentOr(text()),
+  })
+  .transform(
+    ({ role, content, name, otid, sender_id }): InputMessage => ({
+      role,
+      content,
+      name: name ?? null,
+      otid: otid ?? null,
+      sender_id: sender_id ?? null,
+    }),
+  )
 
-const part = z.looseObject({ type: text(), text: absentOr(text()) }).transform((value, context) => {
-  if (value.type === 'text' && value.text !== undefined) {
-    return { type: 'text', text: value.text }
-  }
-  const message =
-    value.type === 'text'
-      ? 'a text part needs its text'
-      : value.type === 'image'
-        ? 'images are not supported: send text parts'
-        : 'only text parts are supported'
-  context.addIssue(customIssue('invalid_argument', message))
-  return z.NEVER
-})
-
-/** Text, or parts; as long as one message may be. */
-const content = z.union([text(), z.array(part).min(1)]).superRefine(withinLength)
+const TYPES: readonly unknown[] = ['message', 'approval', 'tool_return']
 
 /** An item without a type is a message, or an approval when it has the fields of one. */
-const supported = z.record(z.string(), z.unknown()).superRefine((value, context) => {
-  const untyped = 'approve' in value || 'approval_request_id' in value ? 'approval' : 'message'
-  const type = value.type ?? untyped
-  if (type === 'message') return
-  const message = NOT_YET[String(type)] ?? 'expected "message"'
-  context.addIssue({ ...customIssue('invalid_argument', message), path: ['type'] })
-})
-
-const message = supported.pipe(
-  z
-    .object({
-      role: z.enum(['user', 'system', 'assistant']),
-      content,
-      name: absentOr(text()),
-      otid: absentOr(text()),
-      sender_id: absentOr(text()),
-    })
-    .transform(
-      ({ role, content, name, otid, sender_id }): InputMessage => ({
-        role,
-        content,
-        name: name ?? null,
-        otid: otid ?? null,
-        sender_id: sender_id ?? null,
-      }),
-    ),
-)
+const item = z
+  .record(z.string(), z.unknown())
+  .transform((value, context): Record<string, unknown> => {
+    const untyped = 'approve' in value || 'approval_request_id' in value ? 'approval' : 'message'
+    const type = value.type ?? untyped
+    if (TYPES.includes(type)) return { ...value, type }
+    const issue = customIssue('invalid_argument', `expected ${TYPES.join(' or ')}`)
+    context.addIssue({ ...issue, path: ['type'] })
+    return z.NEVER
+  })
+  .pipe(z.discriminatedUnion('type', [message, approval, toolReturn]))
 
 const flag = absentOr(z.boolean())
 
 const body = z.object({
-  messages: absentOr(z.array(message).max(MESSAGES_MAX)),
-  input: absentOr(content),
+  messages: absentOr(z.array(item).max(MESSAGES_MAX)),
+  input: absentOr(textContent),
   max_steps: absentOr(integer({ min: 1, max: STEPS_MAX })),
   use_assistant_message: flag,
   assistant_message_tool_name: absentOr(text()),
@@ -94,7 +75,7 @@ const body = z.object({
   stream_tokens: flag,
   include_pings: flag,
   background: flag,
-  client_tools: absentOr(z.array(z.unknown())),
+  client_tools: clientTools,
   callback_url: absentOr(text()),
   max_tokens: absentOr(integer({ min: 1, max: TOKENS_MAX })),
   deadline_ms: absentOr(integer({ min: 1, max: DEADLINE_MS_MAX })),
@@ -119,6 +100,7 @@ export function turnRequest(route: MessageRoute) {
       const { max_tokens } = value
       return {
         input: input(value),
+        answers: value.messages?.find(isAnswer) ?? null,
         options: asked,
         budget: { max_steps: asked.max_steps, ...(max_tokens ? { max_tokens } : {}) },
         deadlineMs: value.deadline_ms ?? null,
@@ -152,8 +134,8 @@ function faults(value: Body): Fault[] {
       message: 'expected at least 1 message',
     })
   }
-  if (value.client_tools?.length) {
-    found.push(refuse('client_tools', 'tools run by the client are not supported yet'))
+  if (messages?.some(isAnswer) && messages.length > 1) {
+    found.push(refuse('messages', 'answers to tool calls are sent alone, in one item'))
   }
   return found
 }
@@ -176,8 +158,12 @@ function routeFaults(value: Body, route: MessageRoute): Fault[] {
   return found
 }
 
+function isAnswer(item: InputMessage | CallAnswers): item is CallAnswers {
+  return 'to' in item
+}
+
 function input({ messages, input }: Body): readonly InputMessage[] {
-  if (input === undefined) return messages ?? []
+  if (input === undefined) return messages?.flatMap((item) => (isAnswer(item) ? [] : [item])) ?? []
   return [{ role: 'user', content: input, name: null, otid: null, sender_id: null }]
 }
 
@@ -197,5 +183,6 @@ function options(value: Body, route: MessageRoute, isStream: boolean): TurnOptio
     ...(isStream ? { streaming: true as const } : {}),
     ...(value.stream_tokens ? { stream_tokens: true as const } : {}),
     ...(value.callback_url === undefined ? {} : { callback_url: value.callback_url }),
+    ...(value.client_tools?.length ? { client_tools: value.client_tools } : {}),
   }
 }

@@ -59,6 +59,18 @@ function rowOf(sample: Sample): StoredMessage {
         status: sample.status as 'success',
         result: String(sample.tool_return),
       })
+    case 'approval_request_message': {
+      const calls = sample.tool_calls as { tool_call_id: string }[]
+      const { content } = reply(sample, {}, calls)
+      const asks = calls.map((made) => made.tool_call_id)
+      return row(sample, { ...content, asks } as StoredMessage['content'])
+    }
+    case 'approval_response_message': {
+      const [{ tool_call_id, reason }] = sample.approvals as [Record<string, string>]
+      const answers = [{ tool_call_id, kind: 'denied', reason }]
+      const request_id = sample.approval_request_id
+      return row(sample, { request_id, answers } as StoredMessage['content'])
+    }
     case 'assistant_message':
       return sample.step_id && typeof sample.content === 'string'
         ? reply(sample, { content: sample.content })
@@ -93,6 +105,8 @@ describe('a stored message', () => {
     'message-tool-return',
     'message-assistant',
     'message-assistant-parts',
+    'message-approval-request',
+    'message-approval-response',
   ])('is rendered as %s', (name) => {
     const sample = golden(name)
     expect(renderMessages([rowOf(sample)])).toEqual([sample])

@@ -1,7 +1,7 @@
 import { echo } from '#domain/errors.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { TurnOptions } from '#domain/turn-events.js'
-import type { MessageContent } from '#postgres/tables.js'
+import type { AnswerContent, SpokenContent } from '#postgres/message-content.js'
 import type { StoredMessage } from '#read-models/messages.js'
 import { type Item, isSpeech, replyItems } from './reply-parts.js'
 import { wireTime } from './time-wire.js'
@@ -27,7 +27,7 @@ export type MessageHead = Pick<
   StoredMessage,
   'message_id' | 'created_at' | 'name' | 'otid' | 'sender_id' | 'step_id' | 'run_id'
 >
-type Return = Extract<MessageContent, { readonly tool_call_id: string }>
+type Return = Extract<SpokenContent, { readonly tool_call_id: string }>
 
 const STDERR_LENGTH_MAX = 1_000
 
@@ -70,11 +70,33 @@ export function head(message: MessageHead, message_type: string): WireMessage {
 function items({ role, content }: StoredMessage, view: MessageView): Item[] {
   if ('tool_call_id' in content) return returnItems(content, view)
   if ('tool_calls' in content) return replyItems(content, view)
+  if ('answers' in content) return [answerItem(content)]
   const text = content.content
   if (role !== 'system') return [{ message_type: `${role}_message`, content: text }]
   // Parts are no variant of a system message: they become one text.
   const joined = typeof text === 'string' ? text : text.map((part) => part.text ?? '').join('\n')
   return [{ message_type: 'system_message', content: joined }]
+}
+
+/** All answers of a message are of one kind: the older fields say which. */
+function answerItem({ request_id, answers }: AnswerContent): Item {
+  const [first] = answers
+  return {
+    message_type: 'approval_response_message',
+    approve: first?.kind !== 'denied',
+    approval_request_id: request_id,
+    reason: first?.kind === 'denied' ? first.reason : null,
+    approvals: answers.map(({ tool_call_id, ...answer }) => {
+      if (answer.kind === 'returned') {
+        const { status, result } = answer
+        return { type: 'tool', tool_call_id, tool_return: result, status }
+      }
+      const approve = answer.kind === 'given'
+      const edited = approve && answer.args !== null ? { arguments: answer.args } : {}
+      const reason = approve ? null : answer.reason
+      return { type: 'approval', tool_call_id, approve, reason, ...edited }
+    }),
+  }
 }
 
 function returnItems(content: Return, view: MessageView): Item[] {

@@ -2,7 +2,10 @@ import type { ModelReply, ToolCall } from '#domain/turn-events.js'
 import type { MessageView } from './message-wire.js'
 
 /** A reply as it is stored, or the beginning of one. */
-export type Reply = Pick<ModelReply, 'content' | 'reasoning' | 'tool_calls'>
+export type Reply = Pick<ModelReply, 'content' | 'reasoning' | 'tool_calls'> & {
+  /** Calls that wait, or have waited, for an answer, by id. */
+  readonly asks?: readonly string[] | undefined
+}
 
 /** An item of Letta's message union without what all items of a message share. */
 export type Item = Readonly<Record<string, unknown>> & { readonly message_type: string }
@@ -56,19 +59,24 @@ export function isSpeech(toolName: string, view: MessageView): boolean {
   return view.use_assistant_message && toolName === view.assistant_message_tool_name
 }
 
-function parts({ content, reasoning, tool_calls }: Reply, view: MessageView): Part[] {
-  const spoken = tool_calls.map((call) => spokenText(call, view))
-  const calls = tool_calls.filter((_, i) => spoken[i] === null)
+function parts({ content, reasoning, tool_calls, asks = [] }: Reply, view: MessageView): Part[] {
+  const asked = tool_calls.filter((call) => asks.includes(call.tool_call_id))
+  const made = tool_calls.filter((call) => !asks.includes(call.tool_call_id))
+  const spoken = made.map((call) => spokenText(call, view))
+  const calls = made.filter((_, i) => spoken[i] === null)
   const texts = spoken.filter((text) => text !== null)
   // A reply with nothing in it is still said, so that a run always has its answer.
   const isSilent = !reasoning && !content && tool_calls.length === 0
   return [
     ...(reasoning ? [textPart(reasoning, reasoningItem)] : []),
     ...(content ? [textPart(content, assistantItem)] : []),
-    ...(calls.length > 0 ? [callsPart(calls)] : []),
+    ...(calls.length > 0
+      ? [asked.length > 0 ? wholePart(calls, tool_calls) : callsPart(calls)]
+      : []),
     ...(isSilent ? [''] : texts).map((text): Part => {
       return { length: text.length + 1, item: assistantItem(text), rest: null }
     }),
+    ...(asked.length > 0 ? [wholePart(asked, tool_calls, 'approval_request_message')] : []),
   ]
 }
 
@@ -95,16 +103,36 @@ function assistantItem(content: string): Item {
 }
 
 function callsPart(calls: readonly ToolCall[]): Part {
+  return {
+    length: lengthOf(calls),
+    item: callsItem(calls, 'tool_call_message'),
+    rest: (from) => callPieces(calls, from),
+  }
+}
+
+/**
+ * Whether a call needs an answer is known when the reply is committed: whoever has heard pieces of the calls
+ * by then is told them once more as what they are.
+ */
+function wholePart(
+  calls: readonly ToolCall[],
+  all: readonly ToolCall[],
+  type = 'tool_call_message',
+): Part {
+  return { length: lengthOf(all) + 1, item: callsItem(calls, type), rest: null }
+}
+
+function lengthOf(calls: readonly ToolCall[]): number {
+  return calls.reduce((sum, call) => sum + 1 + call.arguments.length, 0)
+}
+
+function callsItem(calls: readonly ToolCall[], message_type: string): Item {
   const tool_calls = calls.map((call) => ({
     name: call.name,
     arguments: call.arguments,
     tool_call_id: call.tool_call_id,
   }))
-  return {
-    length: calls.reduce((sum, call) => sum + 1 + call.arguments.length, 0),
-    item: { message_type: 'tool_call_message', tool_call: tool_calls[0], tool_calls },
-    rest: (from) => callPieces(calls, from),
-  }
+  return { message_type, tool_call: tool_calls[0], tool_calls }
 }
 
 /** Each call on its own: the name with the first piece of its arguments, then arguments only. */

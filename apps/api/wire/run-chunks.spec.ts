@@ -91,7 +91,7 @@ class Story {
   ends(answer: Reply): void {
     const response = { ...answer, finish_reason: 'stop' }
     const payload = { step: 1, response, usage: USAGE, latency_ms: 1, provider_response_id: null }
-    this.#take(recordReply(this.#state, payload))
+    this.#take(recordReply(this.#state, payload, new Set()))
   }
 
   /** A node that has heard so many letters, each in a batch of its own. */

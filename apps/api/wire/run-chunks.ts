@@ -66,7 +66,7 @@ function told(log: RunLog, entry: RunEntry, at: RunCursor, isLegacy: boolean): I
     const stored = storedMessage(returnMessage(event, log.state))
     return renderMessages([stored], log.state.options).map((data, i) => ({ offset: i + 1, data }))
   }
-  return log.isOver && event.version === log.version ? endChunks(log, isLegacy) : []
+  return log.isAtRest && event.version === log.version ? endChunks(log, isLegacy) : []
 }
 
 /** A reader who has the beginning of this answer gets the rest of it, anybody else the whole. */
@@ -83,7 +83,10 @@ function* replyChunks(
     ...stored,
     otid: answers ? otidOf(log, stored.message_id, answers) : stored.otid,
   }
-  for (const { end, item } of restOf(event.payload.response, from, log.state.options)) {
+  const calls = log.state.steps.find((s) => s.step === event.payload.step)?.calls ?? []
+  const asks = calls.filter((call) => call.answer !== undefined).map((call) => call.tool_call_id)
+  const reply = { ...event.payload.response, asks }
+  for (const { end, item } of restOf(reply, from, log.state.options)) {
     if (!isWanted(log, item.message_type)) continue
     yield { offset: end, data: { ...head(shared, item.message_type), ...item } }
   }

@@ -1,15 +1,14 @@
 import { failureCode } from '#domain/failure-class.js'
-import type { TurnState } from '#domain/turn.js'
-import type { RunRow } from '#read-models/runs.js'
+import { type RunRow, statusOf } from '#read-models/runs.js'
 import { wireTime, wireTimeOrNull } from './time-wire.js'
 
 type RunStatus = 'created' | 'running' | 'completed' | 'failed' | 'cancelled'
 
-/** The turn's own words for each of the wire's. */
-export const TURN_STATUSES: Readonly<Record<RunStatus, readonly TurnState['status'][]>> = {
+/** The turn's own words for each of the wire's: Letta has a run that waits for an answer completed. */
+export const TURN_STATUSES: Readonly<Record<RunStatus, readonly string[]>> = {
   created: ['queued'],
   running: ['running', 'parked'],
-  completed: ['completed'],
+  completed: ['completed', 'waiting'],
   failed: ['failed', 'dead_lettered'],
   cancelled: ['cancelled'],
 }
@@ -23,7 +22,7 @@ export function renderRun(run: RunRow): Record<string, unknown> {
   return {
     id: run.run_id,
     agent_id: run.agent_id,
-    status: runStatus(run.status),
+    status: runStatus(run),
     created_at: wireTime(run.queued_at),
     completed_at: wireTimeOrNull(run.done_at),
     conversation_id: null,
@@ -74,7 +73,8 @@ export function runError(failure: NonNullable<RunRow['failure']>): {
   return { type: failureCode(failure.class), message: failure.detail, class: failure.class }
 }
 
-export function runStatus(status: string): RunStatus {
+export function runStatus(run: Pick<RunRow, 'status' | 'stop_reason'>): RunStatus {
+  const status = statusOf(run)
   const entries = Object.entries(TURN_STATUSES) as [RunStatus, readonly string[]][]
   return entries.find(([, own]) => own.includes(status))?.[0] ?? 'created'
 }
