@@ -212,14 +212,14 @@ class TurnRun {
     const leave = await this.#leave(context)
     if (!leave) return
     const { model, streamed, breakers } = this.options
+    const { signal } = this.#waiting
     const asked = Date.now()
     let response: ModelResponse
     try {
-      const { signal } = this.#waiting
       response = await streamed.ask(model, tenantId, this.#state, step, request, signal)
       await breakers.settle(leave, { type: 'answered' })
     } catch (error) {
-      const failed = !this.#waiting.signal.aborted && error instanceof ModelFailure
+      const failed = !signal.aborted && error instanceof ModelFailure
       await breakers.settle(leave, failed ? outcomeOf(error) : { type: 'abandoned' })
       if (!failed) throw error
       const change = afterFailure(step, error, Math.random(), Date.now())
@@ -232,18 +232,16 @@ class TurnRun {
 
   /** While others find the provider limited the turn waits: that is none of its own attempts. */
   async #leave({ model }: TurnContext): Promise<CallLeave | null> {
-    const { breakers, model: models } = this.options
-    const limitedAs = models.route(model)?.limitedAs ?? null
-    let leave = await breakers.admit(limitedAs)
+    const limitedAs = this.options.model.route(model)?.limitedAs ?? null
+    let leave = await this.options.breakers.admit(limitedAs)
     if ('waitMs' in leave && leave.waitMs <= PAUSE_HELD_MS_MAX) {
       await sleep(leave.waitMs, undefined, { signal: this.#waiting.signal })
-      leave = await breakers.admit(limitedAs)
+      leave = await this.options.breakers.admit(limitedAs)
     }
     if (!('waitMs' in leave)) return leave
     const until = new Date(Date.now() + leave.waitMs).toISOString()
     const parked = { reason: 'model_breaker', until } as const
-    await this.journal.commit({ type: 'ParkTurn', parked }, 'parked')
-    return null
+    return this.journal.commit({ type: 'ParkTurn', parked }, 'parked').then(() => null)
   }
 
   /** A pause stands in the journal, so whoever resumes keeps to it; no clock can stretch it. */
