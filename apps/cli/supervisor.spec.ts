@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import pg from 'pg'
-import { Clone } from '../../test/support/supervised.js'
+import { Clone, freePort } from '../../test/support/supervised.js'
 
 const STOP_MS = 2_000
 let used: Clone
@@ -166,7 +166,7 @@ describe('what cannot work is explained with one command and exit code 1', () =>
     const same = clone.start()
     expect((await same.closed).code).toBe(1)
     expect(same.output).toContain('already running here')
-    const other = clone.start({ PORT: String(clone.port + 1) })
+    const other = clone.start({ PORT: String(await freePort()) })
     expect((await other.closed).code).toBe(1)
     expect(other.output).toContain(`process ${first.child.pid}`)
     expect(other.output).toMatch(/Mend it: .*npm start/)

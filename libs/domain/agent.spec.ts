@@ -25,6 +25,7 @@ const BLANK = {
   context_window_limit: 128_000,
   message_buffer_autoclear: false,
   memory_updates: true,
+  max_tokens_per_day: null,
   model_settings: {},
   tool_rules: [],
   embedding: null,

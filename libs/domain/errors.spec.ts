@@ -32,6 +32,7 @@ describe('the table of errors', () => {
       'not_ready',
       'edit_lease_held',
       'idempotency_in_flight',
+      'mailbox_full',
       'model_rate_limited',
     ])
     expect(codes.filter((code) => typeof ERRORS[code].retry !== 'boolean')).toEqual([])
@@ -53,6 +54,8 @@ describe('the table of errors', () => {
       'limit_below_length',
       'idempotency_in_flight',
       'name_taken',
+      'nothing_to_cancel',
+      'run_not_failed',
       'unknown_tool_call',
       'agent_busy',
       'pending_approval',

@@ -210,7 +210,8 @@ function folderOf(pid: string): string {
   }
 }
 
-function freePort(): Promise<number> {
+/** A port that nobody listened on just now. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
