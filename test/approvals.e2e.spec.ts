@@ -7,6 +7,7 @@ import type { RunningWorker } from '../apps/worker/worker.js'
 import { exportedLines, into } from './support/imported.js'
 import { type LettaClients, lettaClients } from './support/letta-clients.js'
 import type { ScriptedToolCall } from './support/model-server.js'
+import { readStream } from './support/run-streams.js'
 import { openTurnStage, type TurnStage } from './support/turn-stage.js'
 
 let stage: TurnStage
@@ -365,5 +366,39 @@ describe('an answer', () => {
     await stage.ended(other)
     await answer(agent, yes('call_1'))
     expect(await stage.run(runId)).toMatchObject({ status: 'completed', stop_reason: 'end_turn' })
+  })
+})
+
+describe('a stream of a run that waits for an answer', () => {
+  it('ends there, also by tokens; the answer’s stream begins behind it and ends with the run', async () => {
+    for (const stream_tokens of [false, true]) {
+      const { agent, block } = await careful()
+      stage.model.script([{ toolCalls: [insert('i', 'b')] }, { text: 'done' }])
+      const path = `/v1/agents/${agent}/messages/stream`
+      const asked = await readStream(stage.product.url, 'POST', path, {
+        input: 'go',
+        stream_tokens,
+      })
+      const requests = asked.chunks.filter((c) => c.message_type === 'approval_request_message')
+      expect(requests).toEqual([expect.objectContaining({ tool_call: expect.anything() })])
+      expect(asked.chunks).toContainEqual(
+        expect.objectContaining({ stop_reason: 'requires_approval' }),
+      )
+      expect(asked.raw).toMatch(/data: \[DONE\]\n\n$/)
+
+      const messages = [{ type: 'approval', approvals: [yes('i')] }]
+      const rest = await readStream(stage.product.url, 'POST', path, { messages, stream_tokens })
+      const told = rest.chunks.map((c) => c.message_type).filter((type) => type !== 'ping')
+      expect([...new Set(told)]).toEqual([
+        'tool_return_message',
+        'assistant_message',
+        'stop_reason',
+        'usage_statistics',
+      ])
+      expect(rest.chunks).toContainEqual(expect.objectContaining({ stop_reason: 'end_turn' }))
+      const last = Math.max(...asked.chunks.map((chunk) => Number(chunk.seq_id)))
+      expect(rest.chunks.slice(1).every((chunk) => Number(chunk.seq_id) > last)).toBe(true)
+      expect(await textOf(block.id)).toBe('a\nb')
+    }
   })
 })
