@@ -18,7 +18,8 @@ import { type Product, startProduct } from './support/product.js'
 import { requestBytes, sendBytes } from './support/raw-request.js'
 import { type Answer, answerOf, makeAgent, makeBlock, type Rest, restOf } from './support/rest.js'
 
-const REQUEST_TIMEOUT_MS = 600
+/** Long enough for a megabyte to come and be read, also while other work goes on. */
+const REQUEST_TIMEOUT_MS = 1_500
 /** The rows need ids when they are named: these are put in place of the real ones. */
 const STAND_INS: Targets = {
   blockId: `block-${randomUUID()}`,

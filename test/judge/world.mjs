@@ -24,6 +24,9 @@ const POLICIES = ['overwrite', 'preserve', 'guard', 'merge'].flatMap((rethink) =
   ),
 )
 
+/** @type {ReadonlySet<string>} */
+const NO_APPROVAL = new Set()
+
 const made = new Map()
 
 /**
@@ -93,7 +96,7 @@ function begin(states, agentId) {
   })
   const response = { content: null, reasoning: null, tool_calls, finish_reason: 'tool_calls' }
   const reply = { step: 1, response, usage: NO_USAGE, latency_ms: 1, provider_response_id: null }
-  add(states, id, recordReply(stateOf(states, id), reply))
+  add(states, id, recordReply(stateOf(states, id), reply, NO_APPROVAL))
 }
 
 export function runOf(agentId) {
