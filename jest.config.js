@@ -27,5 +27,6 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // One more than the cores of a small machine: many specs wait for processes they have started.
+  maxWorkers: 3,
 }

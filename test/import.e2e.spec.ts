@@ -162,7 +162,7 @@ describe('an export that was interrupted', () => {
     const whole = readFileSync(path)
     const wanted = await contents(pool)
     const key = auditDirectory(product.config.dataDir).publicKey
-    const cuts = [0, whole.indexOf('\n') + 1, whole.length >> 1, whole.length - 1, whole.length]
+    const cuts = [0, whole.length >> 1, whole.length - 1]
     for (const [i, cut] of cuts.entries()) {
       const file = join(out, `cut-${i}.jsonl`)
       writeFileSync(file, whole.subarray(0, cut))
@@ -199,7 +199,7 @@ describe('kill -9 of an import', () => {
   it('leaves a valid log, and the same command again ends with the whole', async () => {
     const log = await openLog()
     const owner = createPool(log.url, { max: 1, settings: { role: 'none' } })
-    await loadBulkLog(owner, { events: 8_000, blocks: 300 })
+    await loadBulkLog(owner, { events: 4_000, blocks: 150 })
     await owner.end()
     const file = join(out, 'bulk.jsonl')
     expect(await run(log.url, 'export', '--out', file)).toMatchObject({ code: 0 })
@@ -209,11 +209,11 @@ describe('kill -9 of an import', () => {
     child.kill('SIGKILL')
     await ended
     const there = await eventCount(target.pool)
-    expect(there).toBeLessThan(8_000)
+    expect(there).toBeLessThan(4_000)
     expect(await target.verify()).toMatchObject({ ok: true, events: there })
     expect(await target.differences()).toBe(0)
     expect(await run(target.url, 'import', file)).toMatchObject({ code: 0 })
-    expect(await target.verify()).toMatchObject({ ok: true, events: 8_000 })
+    expect(await target.verify()).toMatchObject({ ok: true, events: 4_000 })
     expect(await target.differences()).toBe(0)
     await target.close()
     await log.close()

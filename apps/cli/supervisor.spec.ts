@@ -84,25 +84,6 @@ describe('Ctrl-C', () => {
 })
 
 describe('after a kill -9', () => {
-  it('of Postgres it runs again on the same port, with the data intact', async () => {
-    const started = clone.start()
-    await started.ready()
-    const { DATABASE_URL: url } = await clone.api()
-    await query(url, 'create table kept as select 42 as answer')
-    process.kill(clone.postgresPid(), 'SIGKILL')
-    await started.says(/Postgres is back after/)
-    expect(await query(url, 'select answer from kept')).toEqual([{ answer: 42 }])
-  })
-
-  it('of the api it runs again on its port', async () => {
-    const started = clone.start()
-    await started.ready()
-    const before = await clone.api()
-    process.kill(before.pid, 'SIGKILL')
-    await started.says(/api is ready again/)
-    expect((await clone.api()).pid).not.toBe(before.pid)
-  })
-
   it('of the worker, five times in a row, it says why and keeps trying', async () => {
     const started = clone.start()
     await started.ready()
