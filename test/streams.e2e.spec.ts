@@ -7,6 +7,7 @@ import { openApi, type RunningApi } from '../apps/api/api.js'
 import type { RunningWorker } from '../apps/worker/worker.js'
 import { goldenChunks } from './support/contract.js'
 import { EventSource, type Message } from './support/event-source.js'
+import { until } from './support/feed-load.js'
 import { type LettaClients, lettaClients } from './support/letta-clients.js'
 import type { ModelAnswer } from './support/model-server.js'
 import { chunksOf, readCut, readStream, type StreamReader } from './support/run-streams.js'
@@ -59,10 +60,6 @@ function twoSteps(last: Partial<ModelAnswer> = {}): ModelAnswer[] {
 async function sharedAgent(): Promise<{ agent: string; block: string }> {
   const block = await stage.block('')
   return { agent: await stage.agent([block]), block: block.id }
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(20)
 }
 
 const kinds = (chunks: readonly { message_type?: unknown }[]) => chunks.map((c) => c.message_type)
@@ -346,6 +343,7 @@ describe('a call that takes long', () => {
   it('begins to answer before its client gives up: both generations wait for it, and nobody asks twice', async () => {
     const { agent } = await sharedAgent()
     const messages = [{ role: 'user' as const, content: 'go' }]
+    // Longer than either client waits for an answer to begin: what is tested is that time itself.
     const patience = sleep(700)
     stage.model.routeBy(() => ({ text: 'at last', holdUntil: patience }))
     const [current, legacy] = await Promise.all([
@@ -363,16 +361,22 @@ describe('a call that takes long', () => {
 
   it('tells a model that fails then in the answer itself', async () => {
     const { agent } = await sharedAgent()
-    const late = sleep(200)
-    stage.model.script([{ status: 400, body: { error: { message: 'no' } }, holdUntil: late }])
-    const answer = await stage.send(agent, 'go')
-    expect(answer.text).toMatch(/^ +\{/)
-    expect(answer).toMatchObject({
-      status: 200,
-      body: {
-        stop_reason: { stop_reason: 'llm_api_error' },
-        error: { type: 'model_unavailable', class: 'Provider.BadRequest' },
-      },
+    const begun = gate()
+    const broken = { status: 400, body: { error: { message: 'no' } } }
+    stage.model.script([{ ...broken, holdUntil: begun.opened }])
+    // It resolves with the status, before the model has answered.
+    const answer = await fetch(`${stage.product.url}/v1/agents/${agent}/messages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ input: 'go' }),
+    })
+    expect(answer.status).toBe(200)
+    begun.open()
+    const text = await answer.text()
+    expect(text).toMatch(/^ +\{/)
+    expect(JSON.parse(text)).toMatchObject({
+      stop_reason: { stop_reason: 'llm_api_error' },
+      error: { type: 'model_unavailable', class: 'Provider.BadRequest' },
     })
   })
 
