@@ -25,10 +25,30 @@ export interface WireEvent {
 }
 
 export function renderEvent(event: FeedEvent): WireEvent {
-  const { correlation } = event
   return {
     cursor: encodeCursor(event.tenantId, event.position),
     position: event.position,
+    ...renderRecorded(event),
+    hash: event.hash.toString('hex'),
+  }
+}
+
+type Recorded = Pick<
+  FeedEvent,
+  | 'streamId'
+  | 'version'
+  | 'type'
+  | 'actor'
+  | 'correlation'
+  | 'baseVersion'
+  | 'payload'
+  | 'recordedAt'
+>
+
+/** What an event is told as, from wherever it was read. */
+export function renderRecorded(event: Recorded): Omit<WireEvent, 'cursor' | 'position' | 'hash'> {
+  const { correlation } = event
+  return {
     stream_id: event.streamId,
     version: event.version,
     type: event.type,
@@ -39,7 +59,6 @@ export function renderEvent(event: FeedEvent): WireEvent {
     base_version: event.baseVersion,
     payload: event.payload,
     at: event.recordedAt,
-    hash: event.hash.toString('hex'),
   }
 }
 

@@ -1,6 +1,6 @@
-import type { StreamEvent } from '#event-store/unit.js'
 import type { RunLog } from '#turns/run-log.js'
 import type { StreamMessage } from '../http/event-stream.js'
+import { renderRecorded } from './event-wire.js'
 import { draftAfter } from './reply-parts.js'
 import { idOf, type RunCursor } from './run-cursor.js'
 
@@ -41,7 +41,7 @@ export function* runMessagesAfter(
       messages: [
         // Before the event and without an id: whoever is cut in between is told again.
         ...(restarts ? [{ event: 'step_restarted', data: { step, attempt } }] : []),
-        { id: idOf(at), event: event.type, data: renderRunEvent(event) },
+        { id: idOf(at), event: event.type, data: renderRecorded(event) },
       ],
     }
   }
@@ -65,20 +65,4 @@ function delta(item: Readonly<Record<string, unknown>>): object {
   if (typeof item['reasoning'] === 'string') return { reasoning: item['reasoning'] }
   if (typeof item['content'] === 'string') return { content: item['content'] }
   return { tool_call: item['tool_call'] }
-}
-
-function renderRunEvent(event: StreamEvent): object {
-  const { correlation } = event
-  return {
-    stream_id: event.streamId,
-    version: event.version,
-    type: event.type,
-    actor: event.actor,
-    run_id: correlation?.run_id ?? null,
-    step: correlation?.step ?? null,
-    tool_call_id: correlation?.tool_call_id ?? null,
-    base_version: event.baseVersion,
-    payload: event.payload,
-    at: event.recordedAt,
-  }
 }
