@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { newClient } from './support/clients.js'
+import { until } from './support/feed-load.js'
 import {
   type ModelServerRequest,
   type ModelStep,
@@ -142,10 +143,17 @@ describe('a turn while others edit its blocks', () => {
     const { runId } = await turnWhile((id) =>
       rest('POST', `/v1/blocks/${id}/insert`, { new_string: 'theirs' }),
     )
-    const events = await rest<{
-      data: { type: string; payload: { delta?: object; step: number } }[]
-    }>('GET', `/v1/events?types=ModelRequested&limit=100`)
-    const deltas = events.body.data.filter(({ payload }) => payload.delta)
+    let asked: { payload: { delta?: object; step: number } }[] = []
+    // A transaction of another spec may hold up the feed.
+    await until(async () => {
+      const { body } = await rest<{ data: typeof asked }>(
+        'GET',
+        '/v1/events?types=ModelRequested&limit=100',
+      )
+      asked = body.data
+      return asked.length >= 4
+    })
+    const deltas = asked.filter(({ payload }) => payload.delta)
     expect(deltas.map(({ payload }) => payload.step)).toEqual([2, 3, 4])
     expect(runId).toMatch(/^run-/)
   })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { until } from './support/feed-load.js'
 import { startProduct } from './support/product.js'
 import { makeAgent, restOf } from './support/rest.js'
 import { openTurnStage, type TurnStage } from './support/turn-stage.js'
@@ -186,10 +187,13 @@ describe('with several providers', () => {
       expect([answer.status, stage.model.requests[0]?.wire]).toEqual([200, 'responses'])
       const { body: context } = await rest('GET', `/v1/runs/${runOf(answer)}/context`)
       expect(context).toMatchObject({ model: 'other/gpt-4.1', verified: true })
-      const { body: feed } = await rest('GET', '/v1/events?limit=1000')
-      const asked = (feed.data as { type: string; payload: object }[]).find(
-        ({ type }) => type === 'ModelRequested',
-      )
+      let asked: { payload: object } | undefined
+      // A transaction of another spec may hold up the feed.
+      await until(async () => {
+        const { body } = await rest('GET', '/v1/events?types=ModelRequested')
+        asked = (body.data as { payload: object }[])[0]
+        return asked !== undefined
+      })
       expect(asked?.payload).toMatchObject({ model: 'other/gpt-4.1', asked_as: 'fast' })
       const failed = await send({ override_model: 'openai/gpt-4o' })
       expect(failed).toMatchObject({ status: 502, body: { code: 'model_unavailable' } })

@@ -147,7 +147,10 @@ describe('a living worker', () => {
     const living = await worker('living')
     const looks = await Promise.all([1, 2, 3, 4].map((n) => seeWorkers(story.pool, `peer-${n}`)))
     expect(looks.flat().map((seen) => seen.free)).toEqual([false, false, false, false])
-    const { rows } = await story.pool.query(`select mode from pg_locks where locktype = 'advisory'`)
+    const { rows } = await story.pool.query(
+      `select mode from pg_locks join pg_database on oid = database
+        where locktype = 'advisory' and datname = current_database()`,
+    )
     expect(rows).toEqual([{ mode: 'ExclusiveLock' }])
     expect(living.errors).toEqual([])
   })
