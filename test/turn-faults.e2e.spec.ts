@@ -33,11 +33,11 @@ describe(`a worker, TORTURE_SEED=${seed}`, () => {
       agents: 1,
       turnsEach: 1,
       modelMs: [0, 0],
-      searchShare: 1,
+      searchShare: 0,
     })
     await load.start()
-    // Started, answered, searched, answered, inserted. Who takes it up first commits that it has.
-    for (const killAfter of [1, 2, 2, 2, 2]) await crew.hireMortal(killAfter)
+    // Started, answered, inserted. Who takes it up first commits that it has.
+    for (const killAfter of [1, 2, 2]) await crew.hireMortal(killAfter)
     await crew.hire(1)
     await load.finish(30_000)
     expect(load.faults).toEqual([])

@@ -23,9 +23,9 @@ beforeEach(async () => {
 afterEach(() => clone.remove())
 
 describe('a start without anything set', () => {
-  it('says what is simulated first, then where to go, what to try and how to stop', async () => {
+  it('says what is simulated first, then where to go, what to try and how to stop; api and worker get its own database', async () => {
     rmSync(clone.dataDir, { recursive: true })
-    const started = clone.start()
+    const started = clone.start({ DATABASE_OWNER_URL: 'postgres://elsewhere/x' })
     await started.ready()
     await started.says(/Stop: {2}Ctrl-C/)
     const [first] = started.output.split('\n')
@@ -35,11 +35,6 @@ describe('a start without anything set', () => {
     expect(started.output).toMatch(/✔ Postgres 18\.\d/)
     expect(started.output).toContain(`http://localhost:${clone.port}`)
     expect(started.output).toContain('npm run tutorial')
-  })
-
-  it('hands its own database to api and worker', async () => {
-    const started = clone.start({ DATABASE_OWNER_URL: 'postgres://elsewhere/x' })
-    await started.ready()
     const report = await clone.api()
     expect(report.PALIMPSEST_EMBEDDED).toBe('1')
     await query(report.DATABASE_URL, 'select count(*) from events')
@@ -47,9 +42,10 @@ describe('a start without anything set', () => {
 })
 
 describe('Ctrl-C', () => {
-  it('ends everything within two seconds and leaves no process', async () => {
+  it('ends everything within two seconds and leaves no process, also when it arrives twice', async () => {
     const started = clone.start()
     await started.ready()
+    started.child.kill('SIGINT')
     const end = await started.signal('SIGINT')
     expect(end.code).toBe(0)
     expect(end.tookMs).toBeLessThan(STOP_MS)
@@ -61,14 +57,6 @@ describe('Ctrl-C', () => {
     await started.ready()
     const end = await started.signal('SIGINT')
     expect(end.tookMs).toBeLessThan(STOP_MS)
-    expect(clone.processes()).toEqual([])
-  })
-
-  it('that arrives twice at once is one', async () => {
-    const started = clone.start()
-    await started.ready()
-    started.child.kill('SIGINT')
-    expect((await started.signal('SIGINT')).code).toBe(0)
     expect(clone.processes()).toEqual([])
   })
 
