@@ -11,7 +11,7 @@ const OPERATIONS = Number(process.env['JUDGE_OPERATIONS'] ?? 5_000)
 const KILLS = Math.max(2, Math.round(OPERATIONS / 5_000))
 const RECORD = process.env['JUDGE_RECORD']
 const SEED = tortureSeed()
-const MS_MAX = 120_000 + OPERATIONS * 10
+const MS_MAX = 120_000 + OPERATIONS * 40
 
 describe(`${OPERATIONS} operations over HTTP, ${KILLS} kills of an api process`, () => {
   let run: JudgedRun
