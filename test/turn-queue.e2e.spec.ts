@@ -88,7 +88,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
     let first: unknown[] = []
     // A transaction of another spec may hold up the feed.
     await until(async () => {
-      first = (await stage.rest('GET', `/v1/events?after=${from}&limit=1`)).body.data
+      first = (await stage.rest('GET', `/v1/events?after=${from}&limit=1`)).body.data as unknown[]
       return first.length > 0
     })
     expect(first).toMatchObject([{ stream_id: id, version: 1 }])

@@ -17,7 +17,7 @@ import { EventsCommitted } from '#commands/events-committed.js'
 import type { Door } from '#commands/metadata.js'
 import { CheckpointMaker } from '#event-store/checkpoints.js'
 import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
-import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
+import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
 import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
@@ -129,6 +129,7 @@ export async function openWorker(
     breakers: new ModelBreakers(reads),
     streamed,
     reads,
+    streams: app.get(Writer).streams,
     db,
     key: await readServerKey(db, 'context'),
     workerId,

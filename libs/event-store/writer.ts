@@ -3,13 +3,13 @@ import { rejection } from '#domain/errors.js'
 import { storedVerdict } from './command-results.js'
 import { classify } from './fault.js'
 import type { Outcomes } from './flight.js'
+import { KnownStreams } from './known-streams.js'
 import { Lane } from './lane.js'
 import { type PendingUnit, type Plan, pendingUnit } from './plan.js'
 import { preview } from './preview.js'
 import { SideLane } from './side-lane.js'
 import { Snapshots } from './snapshots.js'
 import { StateCache } from './state-cache.js'
-import { foldStreams } from './stream-reader.js'
 import type { Project, StreamEvent, Unit, Verdict, Wanted } from './unit.js'
 import { want } from './wanted.js'
 
@@ -47,6 +47,8 @@ export const WRITER_SETTINGS = {
  * are locked elsewhere go to the side lane, so one busy stream holds up nobody else.
  */
 export class Writer {
+  /** For whoever reads what is soon written to. */
+  readonly streams: KnownStreams
   readonly #cache = new StateCache(CACHED_STREAMS_MAX)
   readonly #lane: Lane
   readonly #side: SideLane
@@ -54,6 +56,7 @@ export class Writer {
   #closed = false
 
   constructor(private readonly options: WriterOptions) {
+    this.streams = new KnownStreams(options.reads, this.#cache)
     this.#snapshots = new Snapshots(options.reads)
     const outcomes: Outcomes = {
       keep: (plan) => this.#keep(plan),
@@ -116,12 +119,9 @@ export class Writer {
       this.#enqueue(pending)
       return
     }
-    foldStreams(this.options.reads, tenantId, unknown).then(
+    this.streams.fold(tenantId, unknown).then(
       (streams) => {
-        for (const [id, stream] of streams) {
-          pending.read.set(id, stream)
-          this.#cache.put(tenantId, stream)
-        }
+        for (const [id, stream] of streams) pending.read.set(id, stream)
         this.#enqueue(pending)
       },
       (error) => this.#giveUp(pending, error),

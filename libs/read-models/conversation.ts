@@ -47,8 +47,10 @@ export async function pastMessages(
     .orderBy('m.item', 'desc')
     .limit(PAST_MESSAGES_MAX)
     .execute()
+  const messages = rows.reverse() as ConversationMessage[]
+  if (messages.length < PAST_MESSAGES_MAX) return { messages, total: messages.length }
   const count = await earlier.select(sql<string>`count(*)`.as('n')).executeTakeFirstOrThrow()
-  return { messages: rows.reverse() as ConversationMessage[], total: Number(count.n) }
+  return { messages, total: Number(count.n) }
 }
 
 /** True of messages (`m`, of turns `t`) that were not taken out of their agent's context. */

@@ -3,6 +3,8 @@ import type { Queryable } from '#event-store/stream-reader.js'
 import type { ModelFailure } from './ports.js'
 
 const TRIES_MAX = 5
+/** So long a breaker that was found closed, without a failure, is taken to be so still. */
+const CLOSED_KEPT_MS = 100
 /** When many change a breaker at the same moment, some look again after this. */
 const CROWDED_MS = 500
 
@@ -13,8 +15,14 @@ export interface CallLeave {
   readonly state: BreakerState
 }
 
-/** The breakers of the providers, in the database: what one worker is told holds for all, by its clock. */
+/**
+ * The breakers of the providers, in the database: what one worker is told holds for all, by its clock. The
+ * others hear of it a tenth of a second later at the latest: while all is well nobody asks before each call.
+ */
 export class ModelBreakers {
+  /** When a breaker was last found closed, by this process's own clock. */
+  readonly #closedAt = new Map<string, number>()
+
   constructor(private readonly db: Queryable) {}
 
   /**
@@ -22,12 +30,15 @@ export class ModelBreakers {
    * @returns the leave, or how long to wait in milliseconds
    */
   async admit(limitedAs: string | null): Promise<CallLeave | { readonly waitMs: number }> {
-    if (limitedAs === null) return { limitedAs, state: CLOSED }
+    if (limitedAs === null || this.#wasClosed(limitedAs)) return { limitedAs, state: CLOSED }
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const found = await this.#read(limitedAs)
       const admission = admit(found.state, found.now)
       if (!admission.admitted) return { waitMs: admission.until - found.now }
       const { state } = admission
+      if (state.openUntil === null && state.failures === 0) {
+        this.#closedAt.set(limitedAs, performance.now())
+      }
       if (state === found.state) return { limitedAs, state }
       if (await this.#write(limitedAs, state, found.changes)) return { limitedAs, state }
     }
@@ -38,6 +49,7 @@ export class ModelBreakers {
   async settle({ limitedAs, state: before }: CallLeave, outcome: CallOutcome): Promise<void> {
     // The usual case: it was closed, without a failure, and the call was answered.
     if (limitedAs === null || settle(before, outcome, Number.POSITIVE_INFINITY) === before) return
+    this.#closedAt.delete(limitedAs)
     try {
       for (let tries = 0; tries < TRIES_MAX; tries++) {
         const { state, changes, now } = await this.#read(limitedAs)
@@ -45,6 +57,11 @@ export class ModelBreakers {
         if (settled === state || (await this.#write(limitedAs, settled, changes))) return
       }
     } catch {}
+  }
+
+  #wasClosed(limitedAs: string): boolean {
+    const at = this.#closedAt.get(limitedAs)
+    return at !== undefined && performance.now() - at < CLOSED_KEPT_MS
   }
 
   async #read(limitedAs: string) {

@@ -4,7 +4,8 @@ import type { Actor } from '#domain/actor.js'
 import type { AgentState } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
 import type { CallState, StepState } from '#domain/turn.js'
-import { foldStream, type Queryable } from '#event-store/stream-reader.js'
+import type { KnownStreams } from '#event-store/known-streams.js'
+import type { Queryable } from '#event-store/stream-reader.js'
 import { derivedId } from '#read-models/derived-id.js'
 import { prepareAnswered, usedArguments } from './answered-call.js'
 import { terminalTools } from './builtin-tools.js'
@@ -29,13 +30,13 @@ export interface CallPlace {
  * Runs a tool that reads, or names what one that edits asks for, and makes the commit of its return ready.
  */
 export async function toolStep(
-  options: ContextSources & { readonly search: Search },
+  options: ContextSources & { readonly streams: KnownStreams; readonly search: Search },
   { tenantId, agentId }: Claim,
   { runId, context, step, before, call }: CallPlace,
   signal: AbortSignal,
 ): Promise<{ readonly tool: ToolStep; readonly by: ToolCommit }> {
-  const { reads, db, search } = options
-  const agent = (await foldStream(reads, tenantId, agentId)).state as AgentState
+  const { reads, streams, db, search } = options
+  const agent = (await streams.fold(tenantId, [agentId])).get(agentId)?.state as AgentState
   const newBlockId = (n: number) => derivedId('block', tenantId, runId, step.step, call.index, n)
   const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
   const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }

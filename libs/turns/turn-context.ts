@@ -4,7 +4,9 @@ import type { BlockState } from '#domain/block-state.js'
 import type { StepState, TurnState } from '#domain/turn.js'
 import type { HistoryWindow, MemoryDelta, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
-import { foldStream, foldStreams, type Queryable } from '#event-store/stream-reader.js'
+import { KnownStreams } from '#event-store/known-streams.js'
+import { StateCache } from '#event-store/state-cache.js'
+import { foldStream, type Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { pastMessages } from '#read-models/conversation.js'
 import { toolsByIds } from '#read-models/tools.js'
@@ -51,6 +53,8 @@ export interface ContextSources {
   readonly db: Database
   /** Of this database: hashes of prompts cannot be guessed from outside. */
   readonly key: Buffer
+  /** What is remembered of the heads; not needed for a turn that has begun. */
+  readonly streams?: KnownStreams
   /** Who answers for a name; not needed for a turn that has begun. */
   readonly model?: Pick<Model, 'route'>
 }
@@ -68,15 +72,15 @@ export async function compileContext(
   seq: number,
 ): Promise<TurnContext> {
   const first = turn.steps[0]
-  const { reads, db } = sources
-  const folded = await foldStream(reads, tenantId, turn.agentId, first?.agentVersion)
-  const agent = folded.state as AgentState
-  const blocks = await blocksOf(reads, tenantId, agent, first?.seen)
-  const tools = await toolsByIds(
-    db,
-    tenantId,
-    agent.tools.map((tool) => tool.id),
-  )
+  const { reads, db, streams = new KnownStreams(reads, new StateCache(0)) } = sources
+  const { agent, blocks } = first
+    ? await shown(reads, tenantId, turn.agentId, first)
+    : await heads(streams, tenantId, turn.agentId)
+  const toolIds = agent.tools.map((tool) => tool.id)
+  const [tools, past] = await Promise.all([
+    toolsByIds(db, tenantId, toolIds),
+    pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough),
+  ])
   const settings =
     turn.options.override_system === null
       ? agent.settings
@@ -87,7 +91,6 @@ export async function compileContext(
     input: turn.input,
     tools: offered(tools.map(toModelTool), turn.options.client_tools),
   }
-  const past = await pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough)
   const fitted = first
     ? {
         history: since(past.messages, first.history.from_message_id),
@@ -106,20 +109,38 @@ export async function compileContext(
   }
 }
 
-async function blocksOf(
+interface AgentWithBlocks {
+  readonly agent: AgentState
+  readonly blocks: readonly BlockState[]
+}
+
+/** The agent and its blocks as they are now. Those it had when last seen are read with it. */
+async function heads(
+  streams: KnownStreams,
+  tenantId: string,
+  agentId: string,
+): Promise<AgentWithBlocks> {
+  const before = streams.remembered(tenantId, agentId)?.state as AgentState | undefined
+  const blockIds = (agent: AgentState | undefined) => agent?.blocks.map((block) => block.id) ?? []
+  const folded = await streams.fold(tenantId, [agentId, ...blockIds(before)])
+  const agent = folded.get(agentId)?.state as AgentState
+  const others = blockIds(agent).filter((id) => !folded.has(id))
+  const further = await streams.fold(tenantId, others)
+  const blocks = blockIds(agent).map((id) => (folded.get(id) ?? further.get(id))?.state)
+  return { agent, blocks: (blocks as BlockState[]).filter((block) => !block.deleted) }
+}
+
+/** The agent and its blocks as the turn's first step saw them. */
+async function shown(
   reads: Queryable,
   tenantId: string,
-  agent: AgentState,
-  seen: Seen | undefined,
-): Promise<BlockState[]> {
-  const ids = agent.blocks.map((block) => block.id)
-  if (!seen) {
-    const streams = await foldStreams(reads, tenantId, ids)
-    return ids.map((id) => streams.get(id)?.state as BlockState).filter((block) => !block.deleted)
-  }
-  const shown = ids.filter((id) => seen[id] !== undefined)
-  const folded = await Promise.all(shown.map((id) => foldStream(reads, tenantId, id, seen[id])))
-  return folded.map((stream) => stream.state as BlockState)
+  agentId: string,
+  { agentVersion, seen }: StepState,
+): Promise<AgentWithBlocks> {
+  const agent = (await foldStream(reads, tenantId, agentId, agentVersion)).state as AgentState
+  const ids = agent.blocks.map((block) => block.id).filter((id) => seen[id] !== undefined)
+  const folded = await Promise.all(ids.map((id) => foldStream(reads, tenantId, id, seen[id])))
+  return { agent, blocks: folded.map((stream) => stream.state as BlockState) }
 }
 
 function withinWindow(

@@ -45,7 +45,7 @@ async function journalOf(signal = new AbortController().signal) {
   const agentId = await story.createAgent()
   const runId = await story.queue(agentId, 'go')
   const claim = { tenantId: 'default', agentId, epoch: 0 }
-  const options = { execute, reads: story.pool, workerId: 'worker-1' }
+  const options = { execute, streams: writer.streams, workerId: 'worker-1' }
   const journal = new TurnJournal(options, claim, runId, signal)
   await journal.read()
   return { journal, runId, agentId }

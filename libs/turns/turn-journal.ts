@@ -7,7 +7,7 @@ import { ERRORS } from '#domain/errors.js'
 import type { Recorded } from '#domain/event.js'
 import { evolveTurn, type TurnState } from '#domain/turn.js'
 import type { TurnEvent } from '#domain/turn-events.js'
-import { foldStream, type Queryable } from '#event-store/stream-reader.js'
+import type { KnownStreams } from '#event-store/known-streams.js'
 import type { Verdict } from '#event-store/unit.js'
 import type { Claim } from './mailbox.js'
 
@@ -24,7 +24,7 @@ export class NotCommitted extends Error {}
 
 export interface JournalOptions {
   readonly execute: Door
-  readonly reads: Queryable
+  readonly streams: KnownStreams
   readonly workerId: string
   /** Named points after each commit, for tests that kill the process there. */
   readonly onCommit?: (point: string) => void
@@ -55,8 +55,8 @@ export class TurnJournal {
   }
 
   async read(): Promise<void> {
-    const { state } = await foldStream(this.options.reads, this.claim.tenantId, this.runId)
-    this.#state = state as TurnState
+    const folded = await this.options.streams.fold(this.claim.tenantId, [this.runId])
+    this.#state = folded.get(this.runId)?.state as TurnState
   }
 
   /** @throws Fenced, NotCommitted */

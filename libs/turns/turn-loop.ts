@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
+import type { KnownStreams } from '#event-store/known-streams.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import { type CallLeave, type ModelBreakers, outcomeOf } from './model-breakers.js'
@@ -28,6 +29,7 @@ export type LoopEnd = 'over' | 'parked' | 'fenced' | 'stopped'
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 export interface TurnLoopOptions extends ContextSources, JournalOptions {
+  readonly streams: KnownStreams
   readonly model: Model
   readonly search: Search
   readonly breakers: ModelBreakers

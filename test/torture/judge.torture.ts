@@ -41,17 +41,20 @@ describe(`${OPERATIONS} operations over HTTP, ${KILLS} kills of an api process`,
     ['an answer of a version too late', (one) => later(one, 1)],
     ['a read of another text', anotherText],
     ['a refusal instead of the edit', refused],
-  ])('control: %s, put in by hand, is found', (_, spoil) =>
-    withSeed(SEED, async (random) => {
-      const { history, log } = run
-      for (;;) {
-        const at = pick(random, history.length)
-        const spoilt = spoil(history[at] as Operation)
-        if (!spoilt) continue
-        expect(check(history.with(at, spoilt), log).ok).toBe(false)
-        return
-      }
-    }),
+  ])(
+    'control: %s, put in by hand, is found',
+    (_, spoil) =>
+      withSeed(SEED, async (random) => {
+        const { history, log } = run
+        for (;;) {
+          const at = pick(random, history.length)
+          const spoilt = spoil(history[at] as Operation)
+          if (!spoilt) continue
+          expect(check(history.with(at, spoilt), log).ok).toBe(false)
+          return
+        }
+      }),
+    MS_MAX,
   )
 })
 
