@@ -6,6 +6,8 @@ import { gate, openTurnStage, type TurnStage } from './support/turn-stage.js'
 /** The sweeper looks every second for what has waited for half of one. */
 const FOUND_WITHIN_MS = 3_000
 
+const PREFIX = '{house}'
+
 const redisUrl = process.env.PALIMPSEST_TEST_REDIS_URL
 const QUEUES = [
   ['Postgres', undefined],
@@ -17,9 +19,10 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
   let doorbell: WakeQueue
 
   beforeAll(async () => {
-    stage = await openTurnStage({ redisUrl: redis })
-    const { redisUrl, databaseUrl } = stage.product.config
-    const connection = { redisUrl, databaseUrl: databaseUrl as string }
+    const env: Record<string, string> = redis ? { PALIMPSEST_QUEUE_PREFIX: PREFIX } : {}
+    stage = await openTurnStage({ redisUrl: redis, env })
+    const { redisUrl, queuePrefix, databaseUrl } = stage.product.config
+    const connection = { redisUrl, queuePrefix, databaseUrl: databaseUrl as string }
     doorbell = new WakeQueue(connection, (error) => stage.product.logged.push(String(error)))
   })
 
@@ -76,6 +79,16 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
     expect((await stage.send(agent, 'go')).status).toBe(200)
     expect(stage.product.logged).toEqual([])
   })
+
+  if (redis) {
+    it('keeps to the prefix of its queues', async () => {
+      const client = new Redis(stage.product.config.redisUrl as string)
+      const keys = await client.keys('*')
+      client.disconnect()
+      expect(keys.length).toBeGreaterThan(0)
+      expect(keys.filter((key) => !key.startsWith(`${PREFIX}:`))).toEqual([])
+    })
+  }
 
   it('may be wiped with its whole queue while turns run and wait: none is lost or run twice', async () => {
     const agents = await Promise.all(Array.from({ length: 4 }, () => stage.agent()))

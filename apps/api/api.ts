@@ -94,7 +94,8 @@ export async function openApi(
   const db = createDatabase(reads)
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)
-  const connection = { redisUrl: config.redisUrl, databaseUrl }
+  const { redisUrl, queuePrefix } = config
+  const connection = { redisUrl, queuePrefix, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
   const waiters = new TurnWaiters(db, TENANT)
   const runLogs = new RunLogs(reads, TENANT)

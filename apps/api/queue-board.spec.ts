@@ -8,7 +8,7 @@ import { QUEUES_PATH, serveQueueBoard } from './queue-board.js'
 
 const KEY = 'a key of sixteen characters'.replaceAll(' ', '-')
 /** Nobody listens there. */
-const AWAY = { redisUrl: 'redis://127.0.0.1:1', databaseUrl: '' }
+const AWAY = { redisUrl: 'redis://127.0.0.1:1', queuePrefix: 'bull', databaseUrl: '' }
 
 @Module({})
 class Nothing {}

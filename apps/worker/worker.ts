@@ -94,7 +94,8 @@ export async function openWorker(
   )
   const commands = app.get(CommandBus)
   const providers = await openProviders(config, options.modelTimeoutsMs)
-  const connection = { redisUrl: config.redisUrl, databaseUrl }
+  const { redisUrl, queuePrefix } = config
+  const connection = { redisUrl, queuePrefix, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
   const producers = await openProducers({
     connection,

@@ -8,6 +8,8 @@ export interface Config {
   readonly databaseUrl: string | null
   readonly databaseOwnerUrl: string | null
   readonly redisUrl: string | null
+  /** What the keys of all queues in Redis begin with. */
+  readonly queuePrefix: string
   readonly dataDir: string
   readonly turns: number
   readonly allowUnsafeDurability: boolean
@@ -41,6 +43,9 @@ const environment = z.object({
   DATABASE_URL: url(['postgres', 'postgresql']),
   DATABASE_OWNER_URL: url(['postgres', 'postgresql']),
   REDIS_URL: url(['redis', 'rediss']),
+  PALIMPSEST_QUEUE_PREFIX: text.refine((v) => v === undefined || /^[\w.{}-]{1,64}$/.test(v), {
+    message: 'must be 1 to 64 letters, digits, or . _ - { }',
+  }),
   PALIMPSEST_DATA_DIR: text,
   PALIMPSEST_TURNS: text.refine(
     (v) => v === undefined || (/^\d+$/.test(v) && Number(v) >= 1 && Number(v) <= 4096),
@@ -80,6 +85,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       `HOST ${host} is reachable from other machines: set PALIMPSEST_API_KEY (16 characters or more), or leave HOST at 127.0.0.1`,
     )
   }
+  if (e.PALIMPSEST_QUEUE_PREFIX && !e.REDIS_URL) {
+    faults.push(
+      'PALIMPSEST_QUEUE_PREFIX is for queues in Redis: set REDIS_URL, or leave it; in Postgres each database has queues of its own',
+    )
+  }
   const models = readModelSettings(present, faults)
   if (faults.length > 0) throw new ConfigError(faults)
   const embedded = e.PALIMPSEST_EMBEDDED === '1' || !e.DATABASE_URL
@@ -89,6 +99,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     databaseUrl: e.DATABASE_URL ?? null,
     databaseOwnerUrl: e.DATABASE_OWNER_URL ?? null,
     redisUrl: e.REDIS_URL ?? null,
+    queuePrefix: e.PALIMPSEST_QUEUE_PREFIX ?? 'bull',
     dataDir: e.PALIMPSEST_DATA_DIR ?? './.palimpsest',
     turns: Number(e.PALIMPSEST_TURNS ?? 64),
     allowUnsafeDurability: ['1', 'true'].includes(e.PALIMPSEST_ALLOW_UNSAFE_DURABILITY ?? ''),

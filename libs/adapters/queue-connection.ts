@@ -5,6 +5,8 @@ import { APPLICATION_ROLE } from '#postgres/database.js'
 /** Where jobs are kept: Redis when its URL is given, otherwise BullMQ's own tables in the database. */
 export interface QueueConnection {
   readonly redisUrl: string | null
+  /** Of all keys in Redis; in Postgres each database has queues of its own. */
+  readonly queuePrefix: string
   readonly databaseUrl: string
 }
 
@@ -52,7 +54,7 @@ export function openQueue<T>(
   onError: (error: unknown) => void,
 ): Queue<T> {
   const queue = redis
-    ? new Queue<T>(name, { connection: redis })
+    ? new Queue<T>(name, { connection: redis, prefix: connection.queuePrefix })
     : (new OnPostgres.Queue(name, {
         connection: postgres(connection, connections),
       }) as unknown as Queue<T>)

@@ -135,7 +135,11 @@ export class TurnQueue {
     }
     const process = (job: TurnJob, token?: string) => this.#process(job, token)
     const worker = redis
-      ? new Worker<unknown, TurnResult>(TURNS_QUEUE, process, { ...options, connection: redis })
+      ? new Worker<unknown, TurnResult>(TURNS_QUEUE, process, {
+          ...options,
+          connection: redis,
+          prefix: connection.queuePrefix,
+        })
       : (new OnPostgres.Worker(TURNS_QUEUE, process as never, {
           ...options,
           connection: postgres(connection, POOL_MAX),

@@ -131,7 +131,11 @@ export function startWakeWorker(
     runRetryDelay: RECONNECTED_MS,
   }
   const worker: Worker<WakeJob> = redis
-    ? new Worker<WakeJob>(WAKE_QUEUE, process, { ...options, connection: redis })
+    ? new Worker<WakeJob>(WAKE_QUEUE, process, {
+        ...options,
+        connection: redis,
+        prefix: connection.queuePrefix,
+      })
     : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
         ...options,
         connection: postgres(connection, POOL_MAX),

@@ -30,13 +30,13 @@ export class JobQueues {
   readonly #redis: Redis | null
   readonly #open: { close(): Promise<void> }[] = []
 
-  constructor(private readonly config: Pick<Config, 'redisUrl' | 'databaseUrl'>) {
+  constructor(private readonly config: Pick<Config, 'redisUrl' | 'queuePrefix' | 'databaseUrl'>) {
     this.#redis = config.redisUrl ? new Redis(config.redisUrl) : null
   }
 
   queue(name: string): Queue {
     const queue = this.#redis
-      ? new Queue(name, { connection: this.#redis })
+      ? new Queue(name, { connection: this.#redis, prefix: this.config.queuePrefix })
       : new OnPostgres.Queue(name, { connection: this.#postgres() })
     this.#open.push(queue as Queue)
     return queue as Queue
@@ -44,7 +44,7 @@ export class JobQueues {
 
   flows(): FlowProducer {
     const flows = this.#redis
-      ? new FlowProducer({ connection: this.#redis })
+      ? new FlowProducer({ connection: this.#redis, prefix: this.config.queuePrefix })
       : new OnPostgres.FlowProducer({ connection: this.#postgres() })
     this.#open.push(flows as FlowProducer)
     return flows as FlowProducer
@@ -54,6 +54,7 @@ export class JobQueues {
     const worker = this.#redis
       ? new Worker(name, processor, {
           connection: this.#redis.duplicate({ maxRetriesPerRequest: null }),
+          prefix: this.config.queuePrefix,
         })
       : new OnPostgres.Worker(name, processor as never, { connection: this.#postgres() })
     this.#open.unshift(worker)
