@@ -1,5 +1,6 @@
 import { AgentBlocksController } from './agent-blocks.controller.js'
 import { AgentToolsController } from './agent-tools.controller.js'
+import { AgentTriggersController } from './agent-triggers.controller.js'
 import { AgentsController } from './agents.controller.js'
 import { AuditController } from './audit.controller.js'
 import { BlockEditsController } from './block-edits.controller.js'
@@ -33,6 +34,7 @@ export const CONTROLLERS = [
   AgentsController,
   AgentBlocksController,
   AgentToolsController,
+  AgentTriggersController,
   ToolRunsController,
   MessagesController,
   TurnsController,

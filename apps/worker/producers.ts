@@ -28,6 +28,8 @@ export interface ProducersOptions {
 
 /** What a worker does for services that queue turns as jobs: takes them in, and answers. */
 export interface Producers {
+  /** Open as long as they are. */
+  readonly feed: Feed
   /** The log has grown. */
   wake(): void
   close(deadlineMs: number): Promise<void>
@@ -63,6 +65,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   })
   leadership.start()
   return {
+    feed,
     wake: () => feed.wake(),
     async close(deadlineMs) {
       stopping.abort()

@@ -35,6 +35,7 @@ import { TurnLoop } from '#turns/turn-loop.js'
 import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
+import { openTriggers } from './triggers.js'
 
 const READS_MAX = 12
 /** The one tenant there is until tenancy comes. */
@@ -61,6 +62,8 @@ export interface WorkerOptions {
   readonly modelTimeoutsMs?: Parameters<typeof openProviders>[1]
   /** How long jobs of other services sleep before they look for their turn's end. */
   readonly park?: ParkTimes
+  /** Turns that may follow from one another by triggers. */
+  readonly triggerDepthMax?: number
 }
 
 @Module({})
@@ -144,6 +147,16 @@ export async function openWorker(
   await cancels.open()
   const execute: Door = (command) => commands.execute(command)
   const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
+  const triggers = openTriggers({
+    tenantId: TENANT,
+    feed: producers.feed,
+    execute,
+    doorbell,
+    reads,
+    db,
+    onError,
+    depthMax: options.triggerDepthMax,
+  })
   const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
   const liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
@@ -166,7 +179,8 @@ export async function openWorker(
     draining.abort()
     if (how === 'drain') await wakes.stop(DRAIN_MS)
     stopping.abort(new Error('the worker stops'))
-    await Promise.all([wakes.stop(CLOSE_MS), producers.close(CLOSE_MS)])
+    const ended = [wakes.stop(CLOSE_MS), triggers.close(CLOSE_MS), producers.close(CLOSE_MS)]
+    await Promise.all(ended)
     wakes.close()
     await Promise.all([cancels.close(), expiry.stop()])
     await presence.stop().catch(onError)

@@ -13,10 +13,11 @@ import type { Right } from '#domain/block-events.js'
 import { draft } from '#domain/draft.js'
 import { accept, type Decided } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'
+import { type NewTrigger, removeTrigger, setTrigger } from '#domain/trigger.js'
 import type { Decision, States } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import { type CommandMetadata, type Outcome, outcome, submit } from './metadata.js'
-import { type AgentPatch, detachedBy, patchAgent } from './patch-agent.js'
+import { type AgentPatch, detachedBy, onAgent, patchAgent } from './patch-agent.js'
 
 /** A block that is made together with its agent. */
 export interface NewBlock {
@@ -40,6 +41,8 @@ export type AgentChange =
   /** `right` null: `edit` for a new attachment, and no change of one there is. */
   | { readonly type: 'AttachBlock'; readonly blockId: string; readonly right: Right | null }
   | { readonly type: 'DetachBlock'; readonly blockId: string }
+  | { readonly type: 'SetTrigger'; readonly blockId: string; readonly trigger: NewTrigger }
+  | { readonly type: 'RemoveTrigger'; readonly triggerId: string }
 
 export interface AgentChanged {
   readonly agent_id: string
@@ -80,6 +83,7 @@ function blocksOf(change: AgentChange): string[] {
       return [...(change.blockIds ?? [])]
     case 'AttachBlock':
     case 'DetachBlock':
+    case 'SetTrigger':
       return [change.blockId]
     default:
       return []
@@ -129,12 +133,12 @@ function judge(states: States, agent: AgentState, change: AgentChange, by: By): 
       return attach(states.block(change.blockId), agent, change.right)
     case 'DetachBlock':
       return detach(states.block(change.blockId), agent, by.actor)
-    default: {
-      const decided = decideAgent(agent, change)
-      return decided.ok
-        ? accept(decided.value.map((event) => ({ streamId: agent.id, event })))
-        : decided
-    }
+    case 'SetTrigger':
+      return onAgent(agent, setTrigger(agent, states.block(change.blockId), change.trigger))
+    case 'RemoveTrigger':
+      return onAgent(agent, removeTrigger(agent, change.triggerId))
+    default:
+      return onAgent(agent, decideAgent(agent, change))
   }
 }
 

@@ -5,6 +5,7 @@ import { type Rejection, rejection } from '#domain/errors.js'
 import { accept, type Decided, reject } from '#domain/event.js'
 import type { Append } from '#domain/streams.js'
 import { approvalTools } from '#domain/tool-approval.js'
+import { missingTrigger } from '#domain/trigger.js'
 import { type TurnState, waitingCalls } from '#domain/turn.js'
 import type { TurnEvent } from '#domain/turn-events.js'
 import {
@@ -171,7 +172,10 @@ function queuing(
     streams: [runId, agentId, ...[interrupts ?? [], behind?.runId ?? []].flat()],
     ...(rejects || payload.source !== 'queue' ? { room } : {}),
     decide(states: States): Decided<Append[]> {
-      const refusal = missingAgent(states.agent(agentId))
+      const agent = states.agent(agentId)
+      // A trigger that is removed wakes nobody, even if it was due.
+      const triggered = payload.trigger && missingTrigger(agent, payload.trigger.trigger_id)
+      const refusal = missingAgent(agent) ?? triggered
       if (refusal) return reject(refusal)
       const pending = behind && pendingApproval(states.turn(behind.runId), behind)
       if (pending) return reject(pending)

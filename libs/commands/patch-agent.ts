@@ -81,7 +81,8 @@ function toolCommands(agent: AgentState, tools?: readonly ToolToAttach[]): Agent
   ]
 }
 
-function onAgent(agent: AgentState, decided: Decided<AgentEvent[]>): Decided<Append[]> {
+/** A decision about an agent alone, as what it appends. */
+export function onAgent(agent: AgentState, decided: Decided<AgentEvent[]>): Decided<Append[]> {
   if (!decided.ok) return decided
   return accept(decided.value.map((event) => ({ streamId: agent.id, event })))
 }

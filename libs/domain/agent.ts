@@ -3,6 +3,7 @@ import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
 import { setToolApproval, type ToolRule, withToolApproval } from './tool-approval.js'
+import { type Trigger, type TriggerEvent, withTrigger } from './trigger.js'
 
 /** Settings of an agent. Names are not unique. */
 export interface AgentSettings {
@@ -73,6 +74,7 @@ export type AgentEvent =
       readonly type: 'ToolApprovalChanged'
       readonly payload: { tool_id: string; requires_approval: boolean }
     }
+  | TriggerEvent
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -99,6 +101,7 @@ export interface AgentState {
   readonly settings: AgentSettings
   readonly blocks: readonly AttachedBlock[]
   readonly tools: readonly AttachedTool[]
+  readonly triggers: readonly Trigger[]
   /** The newest run that is no longer in its context. */
   readonly resetThrough: string | null
   readonly createdAt: string
@@ -139,6 +142,7 @@ export function initialAgent(id: string): AgentState {
     settings: BLANK,
     blocks: [],
     tools: [],
+    triggers: [],
     resetThrough: null,
     createdAt: '',
     createdBy: null,
@@ -193,6 +197,9 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
       return { ...state, resetThrough: event.payload.through_run_id }
     case 'ToolApprovalChanged':
       return withToolApproval(state, event.payload.tool_id, event.payload.requires_approval)
+    case 'TriggerSet':
+    case 'TriggerRemoved':
+      return { ...state, triggers: withTrigger(before.triggers, event) }
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:

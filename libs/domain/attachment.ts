@@ -7,6 +7,7 @@ import type { BlockState } from './block-state.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import type { Append } from './streams.js'
+import { triggersDetached, triggersOfDeleted } from './trigger.js'
 
 /**
  * Attachment belongs to both sides, so both streams say it, in one unit: `AgentAttached` on the
@@ -67,7 +68,7 @@ export function detach(block: BlockState, agent: AgentState, actor: Actor): Deci
   }
   if (actor.kind === 'agent' && block.settings.read_only)
     return reject(refuse.readOnly(block, actor.id))
-  return accept(detached(block, agent.id))
+  return accept(detached(block, agent))
 }
 
 /**
@@ -132,9 +133,7 @@ export function deleteBlock(
       type: 'BlockDeleted',
       payload: { intent: { reason }, effect: [], length: block.length },
     }),
-    ...agents.map((agent) =>
-      onAgent(agent.id, { type: 'BlockDetached', payload: { block_id: block.id } }),
-    ),
+    ...agents.flatMap((agent) => ofAgentDetached(block, agent)),
   ])
 }
 
@@ -143,19 +142,27 @@ export function deleteAgent(agent: AgentState, blocks: readonly BlockState[]): D
   const refusal = missingAgent(agent)
   if (refusal) return reject(refusal)
   return accept([
-    ...blocks.flatMap((block) => detached(block, agent.id)),
+    ...triggersOfDeleted(agent).map((event) => onAgent(agent.id, event)),
+    ...blocks.flatMap((block) => detached(block, { ...agent, triggers: [] })),
     onAgent(agent.id, { type: 'AgentDeleted', payload: {} }),
   ])
 }
 
-function detached(block: BlockState, agentId: string): Append[] {
+function detached(block: BlockState, agent: AgentState): Append[] {
   return [
     onBlock(block, {
       type: 'AgentDetached',
-      payload: { intent: { agent_id: agentId }, effect: [], length: block.length },
+      payload: { intent: { agent_id: agent.id }, effect: [], length: block.length },
     }),
-    onAgent(agentId, { type: 'BlockDetached', payload: { block_id: block.id } }),
+    ...ofAgentDetached(block, agent),
   ]
+}
+
+/** What watches a block ends with its attachment. */
+function ofAgentDetached(block: BlockState, agent: AgentState): Append[] {
+  const ended = triggersDetached(agent, block.id)
+  const gone: AgentEvent = { type: 'BlockDetached', payload: { block_id: block.id } }
+  return [...ended, gone].map((event) => onAgent(agent.id, event))
 }
 
 function labelTaken(agent: AgentState, blockId: string, label: string): Rejection | null {

@@ -125,6 +125,16 @@ const AGENTS = {
     'List the messages with GET /v1/agents/{agent_id}/messages.',
   ),
   tool_not_found: refusal(404, 'Tool not found', 'List the tools with GET /v1/tools/.'),
+  trigger_not_found: refusal(
+    404,
+    'Trigger not found',
+    'List the triggers with GET /v1/agents/{agent_id}/triggers.',
+  ),
+  too_many_triggers: refusal(
+    409,
+    'The agent has as many triggers as it may',
+    'Remove one of them first.',
+  ),
   tools_not_found: refusal(
     400,
     'Some tools do not exist',

@@ -98,7 +98,7 @@ export type BusyPolicy = 'enqueue' | 'reject' | 'interrupt'
 /** Why a turn waits without a worker. */
 export type ParkReason = 'model_retry' | 'model_breaker' | 'approval'
 
-export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent'
+export type TurnSource = 'rest' | 'queue' | 'mcp' | 'cli' | 'schedule' | 'agent' | 'trigger'
 
 /** What a caller wants to find again beside its turn. */
 export type TurnMetadata = Readonly<Record<string, string | number | boolean | null>>
@@ -107,6 +107,16 @@ export type TurnMetadata = Readonly<Record<string, string | number | boolean | n
 export interface MemoryDelta {
   readonly text: string
   readonly versions: Seen
+}
+
+/** Why a turn of a trigger was queued. */
+export interface TriggerCause {
+  readonly trigger_id: string
+  readonly block_id: string
+  readonly from_version: number
+  readonly to_version: number
+  /** Turns that follow from one another by triggers, this one included. */
+  readonly depth: number
 }
 
 export type TurnEvent =
@@ -132,6 +142,7 @@ export type TurnEvent =
         readonly request_id?: string
         /** W3C Trace Context of the caller. */
         readonly traceparent?: string
+        readonly trigger?: TriggerCause
       }
     }
   | {

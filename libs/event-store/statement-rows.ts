@@ -76,6 +76,16 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'sender_id',
     'created_at',
   ],
+  triggers: [
+    'agent_id',
+    'block_id',
+    'since_version',
+    'debounce_ms',
+    'input',
+    'place',
+    'created_at',
+    'created_by',
+  ],
 }
 
 /** The mailbox hands out `seq`: in the order of the positions, since the events wait for the same lock. */

@@ -4,6 +4,7 @@ import type { AgentSettings } from '#domain/agent.js'
 import type { BlockPolicies, Right } from '#domain/block-events.js'
 import type { StopReason, TurnOptions, TurnSource, Usage } from '#domain/turn-events.js'
 import type { MessageContent } from './message-content.js'
+import type { TriggerRow } from './trigger-table.js'
 
 /** Times go in as ISO text and come out as Date. */
 type Time = ColumnType<Date, string, string>
@@ -247,6 +248,7 @@ export interface Tables {
   > & { seq: BigInt64 }
   steps: Stored<StepRow, 'created_at' | 'done_at', 'usage' | 'error'>
   messages: Stored<MessageRow, 'created_at', 'content'>
+  triggers: Stored<TriggerRow, 'created_at', 'created_by'>
   subscriptions: SubscriptionsTable
   quarantined_streams: QuarantinedStreamsTable
   mailboxes: MailboxesTable
@@ -264,6 +266,7 @@ export interface Projected {
   turns: TurnRow
   steps: StepRow
   messages: MessageRow
+  triggers: TriggerRow
 }
 
 export const KEYS: { readonly [T in keyof Projected]: readonly (keyof Projected[T] & string)[] } = {
@@ -273,4 +276,5 @@ export const KEYS: { readonly [T in keyof Projected]: readonly (keyof Projected[
   turns: ['run_id'],
   steps: ['run_id', 'step', 'tool_call_id'],
   messages: ['message_id'],
+  triggers: ['trigger_id'],
 }

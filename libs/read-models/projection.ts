@@ -15,6 +15,7 @@ import {
   systemMessage,
 } from './message-rows.js'
 import { stepRows } from './step-rows.js'
+import { triggerRow } from './trigger-row.js'
 import { turnRow } from './turn-row.js'
 
 /**
@@ -55,6 +56,9 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
     case 'ToolApprovalChanged':
     case 'AgentDeleted':
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
+    case 'TriggerSet':
+    case 'TriggerRemoved':
+      return [triggerRow(event)]
     case 'BlockAttached':
     case 'BlockRelabelled':
     case 'BlockRightChanged':
@@ -73,6 +77,7 @@ type TurnStreamEvent = Exclude<
       | `Agent${string}`
       | `Tool${'Attached' | 'Detached' | 'ApprovalChanged'}`
       | `Text${string}`
+      | `Trigger${string}`
       | 'EditReverted'
       | 'RightChanged'
       | 'MessagesReset'

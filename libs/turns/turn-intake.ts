@@ -1,10 +1,13 @@
 import { ChangeTurn, type TurnChanged } from '#commands/change-turn.js'
 import { type CommandMetadata, type Door, type Outcome, outcome } from '#commands/metadata.js'
+import type { TurnSource } from '#domain/turn-events.js'
 import type { QueuedPayload } from '#domain/turn-steps.js'
 import type { Database } from '#postgres/database.js'
 import { waitingRun } from '#read-models/pending-approvals.js'
 import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from './ports.js'
+
+const WAITING: readonly TurnSource[] = ['queue', 'trigger']
 
 /** A turn to be queued: under `by.command`, where there is one, it is queued once, for ever. */
 export interface TurnToQueue {
@@ -25,8 +28,8 @@ export async function queueTurn(
   const { agent_id: agentId, policy } = payload
   const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
   const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  // Who talks to an agent answers first what it asks; a queue of jobs only waits behind that.
-  const isSaid = payload.source !== 'queue' && policy !== 'interrupt'
+  // Who talks to an agent answers first what it asks; a queue of jobs only waits behind that, and so does a trigger.
+  const isSaid = !WAITING.includes(payload.source) && policy !== 'interrupt'
   const behind = isSaid ? await waitingRun(db, by.tenantId, agentId) : null
   const change = {
     type: 'QueueTurn' as const,
