@@ -1,6 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import {
   type AgentCommand,
+  type AgentEvent,
   type AgentSettings,
   type AgentState,
   createAgent,
@@ -12,6 +13,7 @@ import { createBlock, type NewBlockSettings } from '#domain/block.js'
 import type { Right } from '#domain/block-events.js'
 import { draft } from '#domain/draft.js'
 import { accept, type Decided } from '#domain/event.js'
+import { type ScheduleSettings, scheduleAgent, unscheduleAgent } from '#domain/schedule.js'
 import type { Append } from '#domain/streams.js'
 import type { Decision, States } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
@@ -40,6 +42,12 @@ export type AgentChange =
   /** `right` null: `edit` for a new attachment, and no change of one there is. */
   | { readonly type: 'AttachBlock'; readonly blockId: string; readonly right: Right | null }
   | { readonly type: 'DetachBlock'; readonly blockId: string }
+  | {
+      readonly type: 'ScheduleAgent'
+      readonly scheduleId: string
+      readonly settings: ScheduleSettings
+    }
+  | { readonly type: 'UnscheduleAgent'; readonly scheduleId: string }
 
 export interface AgentChanged {
   readonly agent_id: string
@@ -129,13 +137,18 @@ function judge(states: States, agent: AgentState, change: AgentChange, by: By): 
       return attach(states.block(change.blockId), agent, change.right)
     case 'DetachBlock':
       return detach(states.block(change.blockId), agent, by.actor)
-    default: {
-      const decided = decideAgent(agent, change)
-      return decided.ok
-        ? accept(decided.value.map((event) => ({ streamId: agent.id, event })))
-        : decided
-    }
+    case 'ScheduleAgent':
+      return onAgent(agent, scheduleAgent(agent, change.scheduleId, change.settings))
+    case 'UnscheduleAgent':
+      return onAgent(agent, unscheduleAgent(agent, change.scheduleId))
+    default:
+      return onAgent(agent, decideAgent(agent, change))
   }
+}
+
+function onAgent(agent: AgentState, decided: Decided<AgentEvent[]>): Decided<Append[]> {
+  if (!decided.ok) return decided
+  return accept(decided.value.map((event) => ({ streamId: agent.id, event })))
 }
 
 /** Agent, tools and blocks come into being together or not at all. */

@@ -3,6 +3,7 @@ import { missingAgent } from '#domain/agent.js'
 import { type AnswersOfStep, answerCalls } from '#domain/call-answers.js'
 import { type Rejection, rejection } from '#domain/errors.js'
 import { accept, type Decided, reject } from '#domain/event.js'
+import { missingSchedule } from '#domain/schedule.js'
 import type { Append } from '#domain/streams.js'
 import { approvalTools } from '#domain/tool-approval.js'
 import { type TurnState, waitingCalls } from '#domain/turn.js'
@@ -171,7 +172,11 @@ function queuing(
     streams: [runId, agentId, ...[interrupts ?? [], behind?.runId ?? []].flat()],
     ...(rejects || payload.source !== 'queue' ? { room } : {}),
     decide(states: States): Decided<Append[]> {
-      const refusal = missingAgent(states.agent(agentId))
+      const agent = states.agent(agentId)
+      // In the commit itself: what was unscheduled before it comes no more.
+      const { schedule_id: schedule } = payload
+      const refusal =
+        missingAgent(agent) ?? (schedule === undefined ? null : missingSchedule(agent, schedule))
       if (refusal) return reject(refusal)
       const pending = behind && pendingApproval(states.turn(behind.runId), behind)
       if (pending) return reject(pending)

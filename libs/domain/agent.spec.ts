@@ -69,6 +69,7 @@ describe('a new agent', () => {
       settings: { ...BLANK, ...said },
       blocks: [],
       tools: tools.slice(0, 2),
+      schedules: [],
       createdAt: now,
       createdBy: user,
     })
@@ -83,6 +84,7 @@ describe('a new agent', () => {
       settings: { ...BLANK, name: '', system: '', model: '' },
       blocks: [],
       tools: [],
+      schedules: [],
       createdAt: '',
       createdBy: null,
     })

@@ -2,6 +2,7 @@ import type { Actor } from './actor.js'
 import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
+import { evolveSchedules, type Schedule, type ScheduleEvent } from './schedule.js'
 import { setToolApproval, type ToolRule, withToolApproval } from './tool-approval.js'
 
 /** Settings of an agent. Names are not unique. */
@@ -73,6 +74,7 @@ export type AgentEvent =
       readonly type: 'ToolApprovalChanged'
       readonly payload: { tool_id: string; requires_approval: boolean }
     }
+  | ScheduleEvent
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -99,6 +101,7 @@ export interface AgentState {
   readonly settings: AgentSettings
   readonly blocks: readonly AttachedBlock[]
   readonly tools: readonly AttachedTool[]
+  readonly schedules: readonly Schedule[]
   /** The newest run that is no longer in its context. */
   readonly resetThrough: string | null
   readonly createdAt: string
@@ -139,6 +142,7 @@ export function initialAgent(id: string): AgentState {
     settings: BLANK,
     blocks: [],
     tools: [],
+    schedules: [],
     resetThrough: null,
     createdAt: '',
     createdBy: null,
@@ -193,6 +197,9 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
       return { ...state, resetThrough: event.payload.through_run_id }
     case 'ToolApprovalChanged':
       return withToolApproval(state, event.payload.tool_id, event.payload.requires_approval)
+    case 'AgentScheduled':
+    case 'AgentUnscheduled':
+      return { ...state, schedules: evolveSchedules(before.schedules, event) }
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:

@@ -125,6 +125,11 @@ const AGENTS = {
     'List the messages with GET /v1/agents/{agent_id}/messages.',
   ),
   tool_not_found: refusal(404, 'Tool not found', 'List the tools with GET /v1/tools/.'),
+  schedule_not_found: refusal(
+    404,
+    'Schedule not found',
+    'List the schedules with GET /v1/agents/{agent_id}/schedules.',
+  ),
   tools_not_found: refusal(
     400,
     'Some tools do not exist',

@@ -90,6 +90,8 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   ToolDetached: true,
   MessagesReset: true,
   ToolApprovalChanged: true,
+  AgentScheduled: true,
+  AgentUnscheduled: true,
   AgentDeleted: true,
   TurnQueued: true,
   TurnStarted: true,

@@ -14,6 +14,7 @@ import {
   returnMessage,
   systemMessage,
 } from './message-rows.js'
+import { scheduleRow } from './schedule-row.js'
 import { stepRows } from './step-rows.js'
 import { turnRow } from './turn-row.js'
 
@@ -55,6 +56,9 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
     case 'ToolApprovalChanged':
     case 'AgentDeleted':
       return [{ table: 'agents', put: agentRow(event, after as AgentState) }]
+    case 'AgentScheduled':
+    case 'AgentUnscheduled':
+      return scheduleRow(event)
     case 'BlockAttached':
     case 'BlockRelabelled':
     case 'BlockRightChanged':

@@ -25,8 +25,8 @@ export async function queueTurn(
   const { agent_id: agentId, policy } = payload
   const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
   const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  // Who talks to an agent answers first what it asks; a queue of jobs only waits behind that.
-  const isSaid = payload.source !== 'queue' && policy !== 'interrupt'
+  // Who talks to an agent answers first what it asks; a job and a schedule only wait behind that.
+  const isSaid = !['queue', 'schedule'].includes(payload.source) && policy !== 'interrupt'
   const behind = isSaid ? await waitingRun(db, by.tenantId, agentId) : null
   const change = {
     type: 'QueueTurn' as const,
