@@ -12,7 +12,10 @@ const LIBRARIES: readonly (readonly [name: string, packages: readonly string[]])
   ['read-models', ['pg', 'kysely']],
   ['commands', ['@nestjs/common', '@nestjs/cqrs', 'kysely']],
   ['turns', ['zod']],
-  ['adapters', ['@bull-board/api', 'bullmq', 'exa-js', 'ioredis', 'openai', 'pg', 'zod']],
+  [
+    'adapters',
+    ['@bull-board/api', 'bullmq', 'cron-parser', 'exa-js', 'ioredis', 'openai', 'pg', 'zod'],
+  ],
 ]
 const LINES_MAX = 300
 const FORBIDDEN_NAMES = /(^|[-/])(utils?|common|helpers?|base|core|index)\.ts$/
@@ -64,7 +67,7 @@ describe('the house', () => {
   })
 
   it('names one vendor in one place: each is imported by few files', () => {
-    for (const vendor of ['openai', 'exa-js', 'bullmq', 'ioredis']) {
+    for (const vendor of ['openai', 'exa-js', 'bullmq', 'cron-parser', 'ioredis']) {
       const users = code.filter(({ imports }) => imports.some((name) => packageOf(name) === vendor))
       expect(users.map(({ path }) => dirname(path))).toEqual(users.map(() => 'libs/adapters'))
     }

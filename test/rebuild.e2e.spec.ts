@@ -9,7 +9,7 @@ import { checkReadModels, rebuildReadModels } from '#read-models/rebuild.js'
 import { newClient } from './support/clients.js'
 import { type Product, startProduct } from './support/product.js'
 
-const TABLES = ['blocks', 'agents', 'attachments', 'turns', 'steps', 'messages']
+const TABLES = ['blocks', 'agents', 'attachments', 'schedules', 'turns', 'steps', 'messages']
 let product: Product
 let pool: Pool
 let blockId: string

@@ -28,7 +28,7 @@ afterAll(async () => {
 })
 
 function ids(): Record<string, string> {
-  const { agentId, blockId, label, runId, stepId, toolId } = story
+  const { agentId, blockId, label, runId, stepId, toolId, scheduleId } = story
   return {
     agent_id: agentId,
     block_id: blockId,
@@ -36,6 +36,7 @@ function ids(): Record<string, string> {
     run_id: runId,
     step_id: stepId,
     tool_id: toolId,
+    schedule_id: scheduleId,
   }
 }
 

@@ -16,6 +16,7 @@ import { ModelsController } from './models.controller.js'
 import { RunContextController } from './run-context.controller.js'
 import { RunStreamController } from './run-stream.controller.js'
 import { RunsController } from './runs.controller.js'
+import { SchedulesController } from './schedules.controller.js'
 import { SchemasController } from './schemas.controller.js'
 import { StepsController } from './steps.controller.js'
 import { ToolRunsController } from './tool-runs.controller.js'
@@ -35,6 +36,7 @@ export const CONTROLLERS = [
   AgentBlocksController,
   AgentToolsController,
   AgentTriggersController,
+  SchedulesController,
   ToolRunsController,
   MessagesController,
   TurnsController,

@@ -1,6 +1,7 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import {
   type AgentCommand,
+  type AgentEvent,
   type AgentSettings,
   type AgentState,
   createAgent,
@@ -12,6 +13,7 @@ import { createBlock, type NewBlockSettings } from '#domain/block.js'
 import type { Right } from '#domain/block-events.js'
 import { draft } from '#domain/draft.js'
 import { accept, type Decided } from '#domain/event.js'
+import { type ScheduleSettings, scheduleAgent, unscheduleAgent } from '#domain/schedule.js'
 import type { Append } from '#domain/streams.js'
 import { type NewTrigger, removeTrigger, setTrigger } from '#domain/trigger.js'
 import type { Decision, States } from '#event-store/unit.js'
@@ -43,6 +45,12 @@ export type AgentChange =
   | { readonly type: 'DetachBlock'; readonly blockId: string }
   | { readonly type: 'SetTrigger'; readonly blockId: string; readonly trigger: NewTrigger }
   | { readonly type: 'RemoveTrigger'; readonly triggerId: string }
+  | {
+      readonly type: 'ScheduleAgent'
+      readonly scheduleId: string
+      readonly settings: ScheduleSettings
+    }
+  | { readonly type: 'UnscheduleAgent'; readonly scheduleId: string }
 
 export interface AgentChanged {
   readonly agent_id: string
@@ -137,6 +145,10 @@ function judge(states: States, agent: AgentState, change: AgentChange, by: By): 
       return onAgent(agent, setTrigger(agent, states.block(change.blockId), change.trigger))
     case 'RemoveTrigger':
       return onAgent(agent, removeTrigger(agent, change.triggerId))
+    case 'ScheduleAgent':
+      return onAgent(agent, scheduleAgent(agent, change.scheduleId, change.settings))
+    case 'UnscheduleAgent':
+      return onAgent(agent, unscheduleAgent(agent, change.scheduleId))
     default:
       return onAgent(agent, decideAgent(agent, change))
   }

@@ -3,6 +3,7 @@ import { missingAgent } from '#domain/agent.js'
 import { type AnswersOfStep, answerCalls } from '#domain/call-answers.js'
 import { type Rejection, rejection } from '#domain/errors.js'
 import { accept, type Decided, reject } from '#domain/event.js'
+import { missingSchedule } from '#domain/schedule.js'
 import type { Append } from '#domain/streams.js'
 import { approvalTools } from '#domain/tool-approval.js'
 import { missingTrigger } from '#domain/trigger.js'
@@ -173,9 +174,12 @@ function queuing(
     ...(rejects || payload.source !== 'queue' ? { room } : {}),
     decide(states: States): Decided<Append[]> {
       const agent = states.agent(agentId)
-      // A trigger that is removed wakes nobody, even if it was due.
-      const triggered = payload.trigger && missingTrigger(agent, payload.trigger.trigger_id)
-      const refusal = missingAgent(agent) ?? triggered
+      // In the commit itself: a trigger that is removed wakes nobody, what was unscheduled comes no more.
+      const { trigger, schedule_id: schedule } = payload
+      const refusal =
+        missingAgent(agent) ??
+        (trigger === undefined ? null : missingTrigger(agent, trigger.trigger_id)) ??
+        (schedule === undefined ? null : missingSchedule(agent, schedule))
       if (refusal) return reject(refusal)
       const pending = behind && pendingApproval(states.turn(behind.runId), behind)
       if (pending) return reject(pending)

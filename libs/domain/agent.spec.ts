@@ -70,6 +70,7 @@ describe('a new agent', () => {
       settings: { ...BLANK, ...said },
       blocks: [],
       tools: tools.slice(0, 2),
+      schedules: [],
       createdAt: now,
       createdBy: user,
     })
@@ -85,6 +86,7 @@ describe('a new agent', () => {
       settings: { ...BLANK, name: '', system: '', model: '' },
       blocks: [],
       tools: [],
+      schedules: [],
       createdAt: '',
       createdBy: null,
     })

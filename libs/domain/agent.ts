@@ -2,6 +2,7 @@ import type { Actor } from './actor.js'
 import type { Right } from './block-events.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, type Foldable, reject } from './event.js'
+import { evolveSchedules, type Schedule, type ScheduleEvent } from './schedule.js'
 import { setToolApproval, type ToolRule, withToolApproval } from './tool-approval.js'
 import { type Trigger, type TriggerEvent, withTrigger } from './trigger.js'
 
@@ -75,6 +76,7 @@ export type AgentEvent =
       readonly payload: { tool_id: string; requires_approval: boolean }
     }
   | TriggerEvent
+  | ScheduleEvent
   | { readonly type: 'AgentDeleted'; readonly payload: Record<string, never> }
 
 export interface AttachedBlock {
@@ -102,6 +104,7 @@ export interface AgentState {
   readonly blocks: readonly AttachedBlock[]
   readonly tools: readonly AttachedTool[]
   readonly triggers: readonly Trigger[]
+  readonly schedules: readonly Schedule[]
   /** The newest run that is no longer in its context. */
   readonly resetThrough: string | null
   readonly createdAt: string
@@ -143,6 +146,7 @@ export function initialAgent(id: string): AgentState {
     blocks: [],
     tools: [],
     triggers: [],
+    schedules: [],
     resetThrough: null,
     createdAt: '',
     createdBy: null,
@@ -200,6 +204,9 @@ export function evolveAgent(before: AgentState, event: Foldable<AgentEvent>): Ag
     case 'TriggerSet':
     case 'TriggerRemoved':
       return { ...state, triggers: withTrigger(before.triggers, event) }
+    case 'AgentScheduled':
+    case 'AgentUnscheduled':
+      return { ...state, schedules: evolveSchedules(before.schedules, event) }
     case 'AgentDeleted':
       return { ...state, deleted: true, blocks: [], tools: [] }
     default:
@@ -246,14 +253,9 @@ export function decideAgent(state: AgentState, command: AgentCommand): Decided<A
     case 'AttachTool': {
       const { tool } = command
       if (state.tools.some((t) => t.id === tool.id)) return accept([])
-      if (state.tools.length >= TOOLS_MAX) {
-        return reject(
-          rejection('invalid_argument', `An agent has at most ${TOOLS_MAX} tools`, {
-            agent_id: state.id,
-          }),
-        )
-      }
-      return accept([toolAttached(tool)])
+      if (state.tools.length < TOOLS_MAX) return accept([toolAttached(tool)])
+      const detail = `An agent has at most ${TOOLS_MAX} tools`
+      return reject(rejection('invalid_argument', detail, { agent_id: state.id }))
     }
     case 'DetachTool': {
       const tool = state.tools.find((t) => t.id === command.toolId)

@@ -6,6 +6,7 @@ import * as refuse from './block-preconditions.js'
 import type { BlockState } from './block-state.js'
 import { type Rejection, rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
+import { unscheduleAll } from './schedule.js'
 import type { Append } from './streams.js'
 import { triggersDetached, triggersOfDeleted } from './trigger.js'
 
@@ -144,6 +145,7 @@ export function deleteAgent(agent: AgentState, blocks: readonly BlockState[]): D
   return accept([
     ...triggersOfDeleted(agent).map((event) => onAgent(agent.id, event)),
     ...blocks.flatMap((block) => detached(block, { ...agent, triggers: [] })),
+    ...unscheduleAll(agent).map((event) => onAgent(agent.id, event)),
     onAgent(agent.id, { type: 'AgentDeleted', payload: {} }),
   ])
 }

@@ -135,6 +135,11 @@ const AGENTS = {
     'The agent has as many triggers as it may',
     'Remove one of them first.',
   ),
+  schedule_not_found: refusal(
+    404,
+    'Schedule not found',
+    'List the schedules with GET /v1/agents/{agent_id}/schedules.',
+  ),
   tools_not_found: refusal(
     400,
     'Some tools do not exist',

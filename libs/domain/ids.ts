@@ -1,5 +1,13 @@
 /** The resources of the wire, each with its prefix. */
-export type IdPrefix = 'agent' | 'block' | 'message' | 'run' | 'step' | 'tool' | 'trigger'
+export type IdPrefix =
+  | 'agent'
+  | 'block'
+  | 'message'
+  | 'run'
+  | 'schedule'
+  | 'step'
+  | 'tool'
+  | 'trigger'
 
 const UUID_V4 = '[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}'
 const ID = new RegExp(`^([a-z]+)-${UUID_V4}$`)

@@ -132,6 +132,8 @@ describe('a type of event', () => {
     'ToolDetached',
     'MessagesReset',
     'ToolApprovalChanged',
+    'AgentScheduled',
+    'AgentUnscheduled',
     'AgentDeleted',
     'TurnQueued',
     'TurnStarted',

@@ -92,6 +92,8 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   ToolApprovalChanged: true,
   TriggerSet: true,
   TriggerRemoved: true,
+  AgentScheduled: true,
+  AgentUnscheduled: true,
   AgentDeleted: true,
   TurnQueued: true,
   TurnStarted: true,

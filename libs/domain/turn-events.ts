@@ -136,6 +136,9 @@ export type TurnEvent =
         readonly request_hash: string | null
         /** The job it was queued by, where it came from a queue. */
         readonly job_id?: string
+        /** The schedule it comes from, and its time by that: UTC ISO-8601. */
+        readonly schedule_id?: string
+        readonly due_at?: string
         /** Who is told once the turn is over. */
         readonly reply_to?: { readonly queue: string }
         readonly metadata?: TurnMetadata

@@ -34,6 +34,7 @@ export const COLUMNS: { readonly [T in keyof Projected]: readonly string[] } = {
     'created_by',
   ],
   attachments: ['label', 'place', 'access_right', 'attached_at'],
+  schedules: ['agent_id', 'name', 'cron', 'tz', 'input', 'created_at'],
   turns: [
     'agent_id',
     'status',

@@ -106,6 +106,17 @@ export interface AttachmentRow {
   attached_at: string
 }
 
+export interface ScheduleRow {
+  tenant_id: string
+  schedule_id: string
+  agent_id: string
+  name: string | null
+  cron: string
+  tz: string
+  input: string
+  created_at: string
+}
+
 /** Without `seq`: the mailbox hands it out in the statement that queues the turn. */
 export interface TurnRow {
   tenant_id: string
@@ -241,6 +252,7 @@ export interface Tables {
   blocks: Stored<BlockRow, 'created_at', 'metadata' | 'created_by'>
   agents: Stored<AgentRow, 'created_at', 'settings' | 'created_by'>
   attachments: Stored<AttachmentRow, 'attached_at', never>
+  schedules: Stored<ScheduleRow, 'created_at', never>
   turns: Stored<
     TurnRow,
     'deadline' | 'queued_at' | 'started_at' | 'done_at',
@@ -263,6 +275,7 @@ export interface Projected {
   blocks: BlockRow
   agents: AgentRow
   attachments: AttachmentRow
+  schedules: ScheduleRow
   turns: TurnRow
   steps: StepRow
   messages: MessageRow
@@ -273,6 +286,7 @@ export const KEYS: { readonly [T in keyof Projected]: readonly (keyof Projected[
   blocks: ['block_id'],
   agents: ['agent_id'],
   attachments: ['agent_id', 'block_id'],
+  schedules: ['schedule_id'],
   turns: ['run_id'],
   steps: ['run_id', 'step', 'tool_call_id'],
   messages: ['message_id'],

@@ -14,6 +14,7 @@ import {
   returnMessage,
   systemMessage,
 } from './message-rows.js'
+import { scheduleRow } from './schedule-row.js'
 import { stepRows } from './step-rows.js'
 import { triggerRow } from './trigger-row.js'
 import { turnRow } from './turn-row.js'
@@ -59,6 +60,9 @@ export function project(event: StreamEvent, after: AnyState): RowChange[] {
     case 'TriggerSet':
     case 'TriggerRemoved':
       return [triggerRow(event)]
+    case 'AgentScheduled':
+    case 'AgentUnscheduled':
+      return scheduleRow(event)
     case 'BlockAttached':
     case 'BlockRelabelled':
     case 'BlockRightChanged':

@@ -7,7 +7,7 @@ import { waitingRun } from '#read-models/pending-approvals.js'
 import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from './ports.js'
 
-const WAITING: readonly TurnSource[] = ['queue', 'trigger']
+const WAITING: readonly TurnSource[] = ['queue', 'schedule', 'trigger']
 
 /** A turn to be queued: under `by.command`, where there is one, it is queued once, for ever. */
 export interface TurnToQueue {
@@ -28,7 +28,7 @@ export async function queueTurn(
   const { agent_id: agentId, policy } = payload
   const busyWith = async () => (await unfinishedTurns(db, by.tenantId, agentId))[0]
   const interrupts = policy === 'interrupt' ? await busyWith() : undefined
-  // Who talks to an agent answers first what it asks; a queue of jobs only waits behind that, and so does a trigger.
+  // Who talks to an agent answers first what it asks; jobs, triggers and schedules only wait behind that.
   const isSaid = !WAITING.includes(payload.source) && policy !== 'interrupt'
   const behind = isSaid ? await waitingRun(db, by.tenantId, agentId) : null
   const change = {

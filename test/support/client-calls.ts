@@ -10,6 +10,7 @@ export interface Story {
   readonly runId: string
   readonly stepId: string
   readonly toolId: string
+  readonly scheduleId: string
   /** Things of its own, not attached to anything. */
   spare(): Promise<{ block: string; agent: string; tool: string }>
 }

@@ -66,7 +66,15 @@ export async function exportedLines(
   return text.trimEnd().split('\n')
 }
 
-const READ_MODELS = ['blocks', 'agents', 'attachments', 'turns', 'steps', 'messages'] as const
+const READ_MODELS = [
+  'blocks',
+  'agents',
+  'attachments',
+  'schedules',
+  'turns',
+  'steps',
+  'messages',
+] as const
 
 /** Everything an import is to bring along, but for positions. */
 export async function contents(pool: Pool): Promise<Record<string, string[]>> {

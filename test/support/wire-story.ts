@@ -15,6 +15,8 @@ export async function tellWireStory(rest: Rest): Promise<Story> {
   for (const { status, text } of answers) if (status !== 200) throw new Error(text)
   const runId = answers[0]?.headers['x-run-id'] as string
   const steps = await rest<{ id: string }[]>('GET', `/v1/runs/${runId}/steps`)
+  const yearly = { cron: '0 0 1 1 *', input: 'A new year.' }
+  const schedule = await rest<{ id: string }>('POST', `/v1/agents/${agent.id}/schedules`, yearly)
   const tool = async () => {
     const json_schema = { name: `tool_${randomUUID().slice(0, 8)}` }
     return (await rest<{ id: string }>('POST', '/v1/tools/', { json_schema })).body.id
@@ -26,6 +28,7 @@ export async function tellWireStory(rest: Rest): Promise<Story> {
     runId,
     stepId: steps.body[0]?.id as string,
     toolId: await tool(),
+    scheduleId: schedule.body.id,
     async spare() {
       const [spareBlock, spareAgent] = [await makeBlock(rest), await makeAgent(rest)]
       return { block: spareBlock.id, agent: spareAgent.id, tool: await tool() }
