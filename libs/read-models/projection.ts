@@ -12,6 +12,7 @@ import {
   inputMessages,
   replyMessage,
   returnMessage,
+  summaryMessage,
   systemMessage,
 } from './message-rows.js'
 import { stepRows } from './step-rows.js'
@@ -93,6 +94,9 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
       return [turn, { mailbox: 'parked', agentId, until: event.payload.until }]
     case 'TurnRequeued':
       return [turn, { mailbox: 'requeued', agentId }]
+    case 'ContextCompacted':
+      return [turn, summaryMessage(event, after)]
+    case 'CompactionRequested':
     case 'ModelRetryScheduled':
       return []
     case 'ModelRequested':
