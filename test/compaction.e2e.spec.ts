@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { rebuildReadModels } from '#read-models/rebuild.js'
 import { SUMMARY_TASK } from '#turns/summary-request.js'
 import type { ModelServerRequest, ModelStep } from './support/model-server.js'
 import { openTurnStage, type TurnStage } from './support/turn-stage.js'
@@ -80,6 +81,7 @@ describe('a conversation that fills its window', () => {
     expect(bytes(fourth)?.slice(0, third?.messages.length)).toEqual(bytes(third))
     expect(bytes(fifth)?.slice(0, fourth?.messages.length)).toEqual(bytes(fourth))
     expect(stage.model.requests.filter(isSummary)).toHaveLength(1)
+    await rebuildReadModels(stage.sql, 'default')
     for (const runId of [...runs, ...later]) {
       const { body } = await stage.rest('GET', `/v1/runs/${runId}/context`)
       expect(body).toMatchObject({ verified: true })
