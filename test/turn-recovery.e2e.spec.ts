@@ -92,6 +92,46 @@ describe('a worker that stops in the middle of a turn', () => {
     expect(await stage.events(block.id, /^TextInserted$/)).toHaveLength(1)
   })
 
+  it('leaves a summary that is not recorded to be asked for again in the same words, and one that is to be used', async () => {
+    const agent = await stage.agent()
+    await startWorker()
+    stage.model.routeBy(() => ({ text: 'well' }))
+    const long = 'many words '.repeat(600)
+    for (const n of [1, 2, 3]) await stage.send(agent, `${n} ${long}`)
+    await stage.rest('PATCH', `/v1/agents/${agent}`, { context_window_limit: 8_000 })
+    const summaries: string[] = []
+    stage.model.routeBy(({ body, messages }) => {
+      if (!messages[0]?.content?.startsWith('Summarise')) return { text: 'done' }
+      summaries.push(JSON.stringify(body))
+      return summaries.length === 1 ? { hang: true } : { text: 'SUMMARY' }
+    })
+    const runId = await stage.sendAsync(agent, `4 ${long}`)
+    await stage.model.requestsArrived(4)
+    await workers[0]?.close()
+    const compacted = gate()
+    let closing: Promise<void> | undefined
+    const second = await startWorker({
+      onCommit(point) {
+        if (point !== 'compacted') return
+        closing = second.close()
+        compacted.open()
+      },
+    })
+    await compacted.opened
+    await closing
+    await startWorker()
+    await stage.ended(runId)
+    expect(summaries).toHaveLength(2)
+    expect(summaries[1]).toBe(summaries[0])
+    expect((await stage.events(runId)).map((event) => event.type)).toEqual([
+      ...['TurnQueued', 'TurnStarted', 'CompactionRequested', 'TurnStarted', 'ContextCompacted'],
+      ...['TurnStarted', 'ModelRequested', 'ModelResponded', 'TurnCompleted'],
+    ])
+    expect(stage.model.requests.at(-1)?.messages[1]?.content).toContain('SUMMARY')
+    const { body } = await stage.rest('GET', `/v1/runs/${runId}/context`)
+    expect(body).toMatchObject({ verified: true })
+  })
+
   it('keeps the pause a failed call was given', async () => {
     const agent = await stage.agent()
     const scheduled = gate()

@@ -44,5 +44,6 @@ function messageView(query: QueryReader): MessageView {
     assistant_message_tool_kwarg:
       query.text('assistant_message_tool_kwarg') ?? standard.assistant_message_tool_kwarg,
     include_return_message_types: types.length > 0 ? types : null,
+    ...(query.flag('include_compaction_messages') ? { include_compaction_messages: true } : {}),
   }
 }

@@ -1,3 +1,5 @@
+import { SUMMARY_BEGIN } from '#turns/context.js'
+
 /** What the stand-in needs to know of a chat request, read from the messages as a model would. */
 export interface Conversation {
   /** The blocks of the system prompt, in its order. */
@@ -42,12 +44,15 @@ const BLOCK =
 /** How news of the memory blocks begins, which comes in a user's message and is none. */
 const NEWS = '<memory_updates>'
 
+const isSaidByNobody = (said: string): boolean =>
+  said.startsWith(NEWS) || said.startsWith(SUMMARY_BEGIN)
+
 /** Everything before the newest message of the user is past and does not count. */
 export function readConversation(
   all: readonly ChatMessage[],
   tools: Iterable<string>,
 ): Conversation {
-  const messages = all.filter(({ content }) => !text(content).startsWith(NEWS))
+  const messages = all.filter(({ content }) => !isSaidByNobody(text(content)))
   let last = messages.length - 1
   while (last >= 0 && messages[last]?.role !== 'user') last--
   let first = last

@@ -10,6 +10,7 @@ import { tokens } from './model-reply.js'
 import { type SimulatedReply, simulatedReply } from './simulated-agent.js'
 import { type ChatMessage, readConversation } from './simulated-conversation.js'
 import { type Completion, completionChunks, delay, sendChunks } from './simulated-stream.js'
+import { simulatedSummary } from './simulated-summary.js'
 
 /** Names of models with their owners; those of `sim` answer with a fault, for tests of agents. */
 const MODELS: readonly (readonly [string, string])[] = [
@@ -58,7 +59,8 @@ async function complete(request: LoopbackRequest, response: ServerResponse): Pro
   if (slowMs && !body.stream) await delay(slowMs, request.signal)
   const tools = (body.tools ?? []).map((tool) => String(tool.function?.name ?? ''))
   const conversation = readConversation(body.messages, tools)
-  const usual = simulatedReply(conversation)
+  const summary = simulatedSummary(body.messages)
+  const usual = summary === null ? simulatedReply(conversation) : { content: summary, call: null }
   const looped = fault === 'loop' && tools[0] !== undefined
   const reply = looped ? looping(usual, tools[0] as string) : usual
   const malformed = fault === 'malformed-tool' && conversation.calls.length === 0

@@ -1,7 +1,6 @@
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import {
   type AgentCommand,
-  type AgentEvent,
   type AgentSettings,
   type AgentState,
   createAgent,

@@ -8,8 +8,10 @@ import type { Append } from '#domain/streams.js'
 import { approvalTools } from '#domain/tool-approval.js'
 import { missingTrigger } from '#domain/trigger.js'
 import { type TurnState, waitingCalls } from '#domain/turn.js'
+import { recordSummary, requestCompaction, type SummaryPayload } from '#domain/turn-compaction.js'
 import type { TurnEvent } from '#domain/turn-events.js'
 import {
+  type CompactionPayload,
   cancelTurn,
   expireTurn,
   failTurn,
@@ -47,6 +49,8 @@ export type TurnChange =
       readonly type: 'StartTurn'
       readonly workerId: string
       readonly first: RequestedPayload | null
+      /** Asked before it, to make room. */
+      readonly compaction?: CompactionPayload
     }
   | { readonly type: 'RecordReply'; readonly payload: Parameters<typeof recordReply>[1] }
   | {
@@ -54,6 +58,8 @@ export type TurnChange =
       readonly payload: Parameters<typeof scheduleRetry>[1]
       readonly parks: boolean
     }
+  | { readonly type: 'RequestCompaction'; readonly payload: CompactionPayload }
+  | { readonly type: 'RecordSummary'; readonly payload: SummaryPayload }
   | { readonly type: 'ParkTurn'; readonly parked: Parameters<typeof parkTurn>[1] }
   | { readonly type: 'FailTurn'; readonly failure: Parameters<typeof failTurn>[1] }
   | { readonly type: 'RequestCancel' }
@@ -213,10 +219,14 @@ function step(
   switch (change.type) {
     case 'StartTurn': {
       const claim = { workerId: change.workerId, epoch: by.epoch ?? 0 }
-      return accept(startTurn(turn, claim, change.first))
+      return accept(startTurn(turn, claim, change.first, change.compaction))
     }
     case 'ScheduleRetry':
       return accept(scheduleRetry(turn, change.payload, change.parks))
+    case 'RequestCompaction':
+      return accept(requestCompaction(turn, change.payload))
+    case 'RecordSummary':
+      return accept(recordSummary(turn, change.payload))
     case 'ParkTurn':
       return accept(parkTurn(turn, change.parked))
     case 'FailTurn':

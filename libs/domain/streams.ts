@@ -106,6 +106,8 @@ const TYPES: Readonly<Record<AnyEvent['type'], true>> = {
   ApprovalGiven: true,
   ApprovalDenied: true,
   ToolAnswered: true,
+  CompactionRequested: true,
+  ContextCompacted: true,
   TurnCompleted: true,
   TurnFailed: true,
   TurnParked: true,

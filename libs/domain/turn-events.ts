@@ -1,5 +1,6 @@
 import type { Actor } from './actor.js'
 import type { ApprovalEvent } from './approval-events.js'
+import type { CompactionEvent } from './compaction-events.js'
 
 /** A message as it was sent to the agent. `content` is text or parts, as the client wrote it. */
 export interface InputMessage {
@@ -48,6 +49,8 @@ export interface TurnOptions {
   readonly assistant_message_tool_kwarg: string
   readonly include_return_message_types: readonly string[] | null
   readonly background: boolean
+  /** The caller reads summaries as such. */
+  readonly include_compaction_messages?: true
   /** The caller reads the turn as it goes; by tokens, if it says so. */
   readonly streaming?: true
   readonly stream_tokens?: true
@@ -70,6 +73,8 @@ export interface HistoryWindow {
   readonly omitted: number
   /** The oldest message that was sent, or null when there are none. */
   readonly from_message_id: string | null
+  /** The summary that was sent in place of everything before them. */
+  readonly summary_message_id?: string
 }
 
 export type StopReason =
@@ -207,6 +212,7 @@ export type TurnEvent =
     }
   | { readonly type: 'ToolReturned'; readonly payload: ToolReturn }
   | ApprovalEvent
+  | CompactionEvent
   | {
       readonly type: 'TurnParked'
       /** `until` null: until somebody answers. */

@@ -76,6 +76,7 @@ describe('the journal of a turn', () => {
       attempts: 0,
       attemptsWithoutProgress: 0,
       steps: [],
+      compactions: [],
       stopReason: null,
       failure: null,
       usage: NO_USAGE,

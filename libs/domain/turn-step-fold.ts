@@ -36,6 +36,13 @@ export function requested(
   }
 }
 
+/** A step that is asked again, with a shorter prompt, takes its own place: one more call of it. */
+export function withRequest(before: readonly StepState[], step: StepState): readonly StepState[] {
+  const last = before.at(-1)
+  if (last?.step !== step.step) return [...before, step]
+  return [...before.slice(0, -1), { ...step, retries: last.retries + 1 }]
+}
+
 export function called(step: StepState, event: { payload: Payload<'ToolCalled'> }): StepState {
   const { index, tool_call_id, name, args } = event.payload
   return {

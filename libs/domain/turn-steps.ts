@@ -1,4 +1,6 @@
 import type { Actor } from './actor.js'
+import { uniqueIds } from './call-ids.js'
+import { awaitsCompacted, type CompactionState, pendingCompaction } from './compaction.js'
 import { rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import {
@@ -16,7 +18,6 @@ import type {
   ParkReason,
   Seen,
   StopReason,
-  ToolCall,
   ToolReturn,
   TurnEvent,
   Usage,
@@ -27,6 +28,7 @@ export type NextAction =
   | { readonly do: 'start' }
   | { readonly do: 'cancel' }
   | { readonly do: 'expire' }
+  | { readonly do: 'compact'; readonly compaction: CompactionState }
   | { readonly do: 'ask'; readonly step: StepState }
   | { readonly do: 'call'; readonly step: StepState; readonly calls: readonly CallState[] }
   | { readonly do: 'nothing' }
@@ -42,8 +44,10 @@ export function nextAction(state: TurnState, epoch: number, now: string): NextAc
   if (state.deadline !== null && state.deadline <= now) return { do: 'expire' }
   if (state.status === 'parked' && state.epoch === epoch) return { do: 'nothing' }
   if (state.status !== 'running' || state.epoch !== epoch) return { do: 'start' }
+  const compaction = pendingCompaction(state)
+  if (compaction) return { do: 'compact', compaction }
   const step = state.steps.at(-1)
-  if (!step) return { do: 'start' }
+  if (!step || awaitsCompacted(state)) return { do: 'start' }
   if (!step.reply) return { do: 'ask', step }
   if (waitingCalls(state).length > 0) return { do: 'nothing' }
   const calls = step.calls.filter((call) => !call.returned)
@@ -58,6 +62,7 @@ export function isOver(state: TurnState): boolean {
 }
 
 export type QueuedPayload = Extract<TurnEvent, { type: 'TurnQueued' }>['payload']
+export type CompactionPayload = Extract<TurnEvent, { type: 'CompactionRequested' }>['payload']
 export type RequestedPayload = Extract<TurnEvent, { type: 'ModelRequested' }>['payload']
 
 export function queueTurn(state: TurnState, payload: QueuedPayload): Decided<TurnEvent[]> {
@@ -76,14 +81,16 @@ export function queueTurn(state: TurnState, payload: QueuedPayload): Decided<Tur
  * Begins or resumes: a turn that was started too often without a new step is dead-lettered, so one
  * poisoned turn cannot hold up its agent for ever.
  *
- * @param first the first model request; null when it could not be made, which counts as a start too.
+ * @param first the next model request; null when it could not be made, which counts as a start too.
+ * @param compaction what is asked first to make room for it.
  */
 export function startTurn(
   state: TurnState,
   claim: { readonly workerId: string; readonly epoch: number },
   first: RequestedPayload | null,
+  compaction: CompactionPayload | null = null,
 ): TurnEvent[] {
-  const begun = begin(state, claim, first)
+  const begun = begin(state, claim, firstEvents(state, first, compaction))
   const goesOn = begun.some(({ type }) => type === 'TurnStarted' || type === 'TurnResumed')
   return goesOn && waitingCalls(state).length > 0 ? [...begun, UNTIL_ANSWERED] : begun
 }
@@ -94,15 +101,25 @@ const UNTIL_ANSWERED: TurnEvent = {
   payload: { reason: 'approval', until: null },
 }
 
+/** A step is asked once, and once more behind a compaction; a window is compacted before all steps. */
+function firstEvents(
+  state: TurnState,
+  first: RequestedPayload | null,
+  compaction: CompactionPayload | null,
+): TurnEvent[] {
+  if (pendingCompaction(state) || (state.steps.length > 0 && !awaitsCompacted(state))) return []
+  if (compaction && state.steps.length === 0 && state.compactions.length === 0)
+    return [{ type: 'CompactionRequested', payload: compaction }]
+  return first ? [{ type: 'ModelRequested', payload: first }] : []
+}
+
 function begin(
   state: TurnState,
   claim: { readonly workerId: string; readonly epoch: number },
-  first: RequestedPayload | null,
+  asked: readonly TurnEvent[],
 ): TurnEvent[] {
   if (isOver(state)) return []
-  const asked: TurnEvent[] =
-    first && state.steps.length === 0 ? [{ type: 'ModelRequested', payload: first }] : []
-  if (state.status === 'running' && state.epoch === claim.epoch) return asked
+  if (state.status === 'running' && state.epoch === claim.epoch) return [...asked]
   if (state.status === 'parked') {
     const { workerId: worker_id, epoch } = claim
     return [
@@ -135,6 +152,7 @@ export function recordReply(
 ): TurnEvent[] {
   const step = state.steps.at(-1)
   if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
+  if (awaitsCompacted(state)) return []
   const tool_calls = uniqueIds(state, payload.step, payload.response.tool_calls)
   const response: ModelReply = { ...payload.response, tool_calls }
   const responded: TurnEvent = { type: 'ModelResponded', payload: { ...payload, response } }
@@ -166,8 +184,8 @@ export function scheduleRetry(
   payload: Extract<TurnEvent, { type: 'ModelRetryScheduled' }>['payload'],
   parks = false,
 ): TurnEvent[] {
-  const step = state.steps.at(-1)
-  if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
+  const step = pendingCompaction(state) ?? state.steps.find((one) => !one.reply)
+  if (isOver(state) || step?.step !== payload.step) return []
   if (payload.attempt !== step.retries + 1) return []
   const scheduled: TurnEvent = { type: 'ModelRetryScheduled', payload }
   if (!parks) return [scheduled]
@@ -279,15 +297,4 @@ export function expireTurn(state: TurnState, now: string, claimed: boolean): Tur
 
 function completed(stop_reason: StopReason, usage: Usage): TurnEvent {
   return { type: 'TurnCompleted', payload: { stop_reason, usage } }
-}
-
-/** Providers repeat or omit ids; on the wire each names one call of the turn. */
-function uniqueIds(state: TurnState, step: number, calls: readonly ToolCall[]): ToolCall[] {
-  const taken = new Set(state.steps.flatMap((s) => s.calls.map((call) => call.tool_call_id)))
-  return calls.map((call, index) => {
-    const free = call.tool_call_id !== '' && !taken.has(call.tool_call_id)
-    const tool_call_id = free ? call.tool_call_id : `call_${step}_${index}_${state.id.slice(-12)}`
-    taken.add(tool_call_id)
-    return { ...call, tool_call_id }
-  })
 }

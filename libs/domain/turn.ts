@@ -1,5 +1,6 @@
 import type { Actor } from './actor.js'
 import type { CallAnswer } from './approval-events.js'
+import { type CompactionState, evolveCompactions, pendingCompaction } from './compaction.js'
 import type { Foldable } from './event.js'
 import type {
   HistoryWindow,
@@ -17,7 +18,7 @@ import type {
   TurnSource,
   Usage,
 } from './turn-events.js'
-import { answered, asked, called, requested, returned } from './turn-step-fold.js'
+import { answered, asked, called, requested, returned, withRequest } from './turn-step-fold.js'
 
 export interface CallState extends ToolCall {
   readonly index: number
@@ -75,6 +76,7 @@ export interface TurnState {
   /** `TurnStarted` without a new step since: three of them and the turn is dead-lettered. */
   readonly attemptsWithoutProgress: number
   readonly steps: readonly StepState[]
+  readonly compactions: readonly CompactionState[]
   readonly stopReason: StopReason | null
   readonly failure: {
     readonly class: string
@@ -128,6 +130,7 @@ export function initialTurn(id: string): TurnState {
     attempts: 0,
     attemptsWithoutProgress: 0,
     steps: [],
+    compactions: [],
     stopReason: null,
     failure: null,
     usage: NO_USAGE,
@@ -140,7 +143,8 @@ export function initialTurn(id: string): TurnState {
 
 /** Checks no rule and never throws. */
 export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnState {
-  const state = { ...before, version: event.version }
+  const compactions = evolveCompactions(before.compactions, event)
+  const state = { ...before, version: event.version, compactions }
   switch (event.type) {
     case 'TurnQueued': {
       const { agent_id: agentId, request_hash: requestHash, ...asked } = event.payload
@@ -182,7 +186,7 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
         doneAt: null,
       }
     case 'ModelRequested':
-      return { ...state, steps: [...before.steps, requested(event)] }
+      return { ...state, steps: withRequest(before.steps, requested(event)) }
     case 'ModelResponded': {
       const { response: reply, usage, simulated } = event.payload
       return {
@@ -197,7 +201,15 @@ export function evolveTurn(before: TurnState, event: Foldable<TurnEvent>): TurnS
         simulated: before.simulated || simulated === true,
       }
     }
+    case 'CompactionRequested':
+      return state
+    case 'ContextCompacted': {
+      const { usage, simulated } = event.payload
+      const known = before.simulated || simulated === true
+      return { ...progressed(state), usage: addUsage(before.usage, usage), simulated: known }
+    }
     case 'ModelRetryScheduled':
+      if (pendingCompaction(before)) return state
       return {
         ...state,
         steps: lastStep(before, (step) => ({

@@ -2,7 +2,7 @@ import type { CallAnswer } from '#domain/approval-events.js'
 import type { InputMessage } from '#domain/turn-events.js'
 
 /** What a stored message holds. */
-export type MessageContent = SpokenContent | AnswerContent
+export type MessageContent = SpokenContent | AnswerContent | SummaryContent
 
 /** What an agent's conversation is made of: input as sent, a model's reply, or a tool's return. */
 export type SpokenContent =
@@ -20,6 +20,13 @@ export type SpokenContent =
       readonly status: 'success' | 'error'
       readonly result: string
     }
+
+/** A summary of what was said before the run it was made in. */
+export interface SummaryContent {
+  readonly content: string
+  /** The newest run it stands for. */
+  readonly through_run_id: string
+}
 
 /** What was said to calls that waited for it. */
 export interface AnswerContent {

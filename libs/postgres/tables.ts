@@ -164,7 +164,7 @@ export interface MessageRow {
   step_id: string | null
   version: number
   item: number
-  role: 'system' | 'user' | 'assistant' | 'tool' | 'approval'
+  role: 'system' | 'user' | 'assistant' | 'tool' | 'approval' | 'summary'
   content: MessageContent
   name: string | null
   otid: string | null

@@ -109,14 +109,27 @@ export function returnMessage(
   })
 }
 
+/** No step said it: the turn was given it before it went on. */
+export function summaryMessage(
+  event: Extract<StreamEvent, { type: 'ContextCompacted' }>,
+  state: TurnState,
+): RowChange {
+  const { tenantId, version } = event
+  const { step, summary } = event.payload
+  const through_run_id = state.compactions.at(-1)?.throughRunId ?? ''
+  const id = derivedId('message', tenantId, state.id, step, 'summary', version)
+  const content = { content: summary, through_run_id }
+  return stored(event, state, null, 0, 'summary', content, id)
+}
+
 function stored(
   event: StreamEvent,
   state: TurnState,
-  step: number,
+  step: number | null,
   item: number,
   role: MessageRow['role'],
   content: MessageRow['content'],
-  id = derivedId('message', event.tenantId, state.id, step, item),
+  id = derivedId('message', event.tenantId, state.id, step ?? 0, item),
 ): RowChange {
   return {
     table: 'messages',
@@ -125,7 +138,7 @@ function stored(
       message_id: id,
       agent_id: state.agentId,
       run_id: state.id,
-      step_id: stepId(event.tenantId, state.id, step),
+      step_id: step === null ? null : stepId(event.tenantId, state.id, step),
       version: event.version,
       item,
       role,

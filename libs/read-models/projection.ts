@@ -12,6 +12,7 @@ import {
   inputMessages,
   replyMessage,
   returnMessage,
+  summaryMessage,
   systemMessage,
 } from './message-rows.js'
 import { scheduleRow } from './schedule-row.js'
@@ -102,6 +103,9 @@ function ofTurn(event: TurnStreamEvent, after: TurnState): RowChange[] {
       return [turn, { mailbox: 'parked', agentId, until: event.payload.until }]
     case 'TurnRequeued':
       return [turn, { mailbox: 'requeued', agentId }]
+    case 'ContextCompacted':
+      return [turn, summaryMessage(event, after)]
+    case 'CompactionRequested':
     case 'ModelRetryScheduled':
       return []
     case 'ModelRequested':

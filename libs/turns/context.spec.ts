@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { StepState } from '#domain/turn.js'
 import { estimateTokens, fitHistory, modelMessages, type PastMessage } from './context.js'
 
-const bare = { system: 'S', history: [], input: [], tools: [] }
+const bare = { system: 'S', summary: null, history: [], input: [], tools: [] }
 const NO_RESULT = 'No result: the turn ended before this tool returned.'
 
 let count = 0

@@ -13,11 +13,15 @@ export interface PastMessage {
 /** Rough tokens of a text: four characters each. Only the window is cut by it; usage is the provider's. */
 const CHARACTERS_PER_TOKEN = 4
 const TOKENS_PER_MESSAGE = 8
+/** How it begins: a message of the user's place that no user wrote. */
+export const SUMMARY_BEGIN = '<conversation_summary>'
 const NO_RESULT = 'No result: the turn ended before this tool returned.'
 
 /** What a turn's prompt is made of; compiled once, later steps only append to it. */
 export interface CompiledPrompt {
   readonly system: string
+  /** What stands for everything before the history; null: nothing does. */
+  readonly summary: string | null
   readonly history: readonly PastMessage[]
   readonly input: readonly InputMessage[]
   readonly tools: readonly ModelTool[]
@@ -34,11 +38,21 @@ export function modelMessages(
 ): ModelMessage[] {
   return [
     { role: 'system', content: prompt.system },
+    ...(prompt.summary === null ? [] : [summaryMessage(prompt.summary)]),
     ...pastMessages(prompt.history),
     ...prompt.input.map(inputMessage),
     ...steps.flatMap(stepMessages),
     ...news(delta),
   ]
+}
+
+function summaryMessage(summary: string): ModelMessage {
+  return { role: 'user', content: summaryText(summary) }
+}
+
+/** A summary as the model reads it. */
+export function summaryText(summary: string): string {
+  return `${SUMMARY_BEGIN}\nWhat was said before, summarised:\n${summary}\n</conversation_summary>`
 }
 
 function news(delta: MemoryDelta | null): ModelMessage[] {
@@ -94,11 +108,22 @@ function pastMessages(history: readonly PastMessage[]): ModelMessage[] {
 }
 
 function inputMessage({ role, content }: Pick<InputMessage, 'role' | 'content'>): ModelMessage {
-  const text =
-    typeof content === 'string'
-      ? content
-      : content.map((part) => (typeof part.text === 'string' ? part.text : '')).join('\n')
+  const text = spokenText(content)
   return role === 'assistant' ? { role, content: text } : { role, content: text }
+}
+
+/** The text of what was said; the texts of its parts on lines of their own. */
+export function spokenText(content: InputMessage['content']): string {
+  if (typeof content === 'string') return content
+  return content.map((part) => (typeof part.text === 'string' ? part.text : '')).join('\n')
+}
+
+/** Rough tokens of stored messages in a prompt. */
+export function messageTokens(past: readonly PastMessage[]): number {
+  return past.reduce(
+    (sum, { content }) => sum + estimateTokens(JSON.stringify(content)) + TOKENS_PER_MESSAGE,
+    0,
+  )
 }
 
 /**
@@ -114,7 +139,7 @@ export function fitHistory(
   let left = room
   let from = past.length
   while (from > 0) {
-    left -= estimateTokens(JSON.stringify(past[from - 1]?.content)) + TOKENS_PER_MESSAGE
+    left -= messageTokens(past.slice(from - 1, from))
     if (left < 0) break
     from--
   }

@@ -32,7 +32,7 @@ export function replyPayload({ step }: StepState, response: ModelResponse, laten
  * @param now milliseconds since 1970
  */
 export function afterFailure(
-  { step, retries }: StepState,
+  { step, retries }: Pick<StepState, 'step' | 'retries'>,
   failure: ModelFailure,
   random: number,
   now: number,

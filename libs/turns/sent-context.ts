@@ -1,4 +1,4 @@
-import type { TurnState } from '#domain/turn.js'
+import type { StepState, TurnState } from '#domain/turn.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
 import { foldStream, type Queryable } from '#event-store/stream-reader.js'
 import type { ModelRequest } from './ports.js'
@@ -34,7 +34,7 @@ export async function sentContext(
   const asked = step === undefined ? turn.steps.at(-1) : turn.steps.find((one) => one.step === step)
   if (!asked) return null
   const [context, recorded] = await Promise.all([
-    compileContext(sources, tenantId, turn, seq),
+    compileContext(sources, tenantId, asOf(turn, asked), seq),
     recordedRequest(sources.reads, tenantId, runId, asked.step),
   ])
   const before = turn.steps.filter((one) => one.step < asked.step)
@@ -51,6 +51,13 @@ export async function sentContext(
   }
 }
 
+/** The turn as it was when it asked a step, for the last time if it was asked again. */
+function asOf(turn: TurnState, { step }: StepState): TurnState {
+  const steps = turn.steps.filter((one) => one.step <= step)
+  const compactions = turn.compactions.filter((one) => one.used && one.step <= step)
+  return { ...turn, steps, compactions }
+}
+
 async function recordedRequest(
   reads: Queryable,
   tenantId: string,
@@ -62,7 +69,7 @@ async function recordedRequest(
       where tenant_id = $1 and stream_id = $2 and type = 'ModelRequested' order by version`,
     [tenantId, runId],
   )
-  const found = rows.find(({ payload }) => payload.step === step)
+  const found = rows.findLast(({ payload }) => payload.step === step)
   if (!found) throw new Error(`step ${step} of ${runId} was folded but cannot be read`)
   return found.payload
 }

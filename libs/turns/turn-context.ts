@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { AgentState } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
+import { awaitsCompacted, compactionTokens } from '#domain/compaction.js'
 import type { StepState, TurnState } from '#domain/turn.js'
 import type { HistoryWindow, MemoryDelta, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
@@ -8,7 +9,12 @@ import { KnownStreams } from '#event-store/known-streams.js'
 import { StateCache } from '#event-store/state-cache.js'
 import { foldStream, type Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
-import { pastMessages } from '#read-models/conversation.js'
+import {
+  newestSummary,
+  type PastMessageOfRun,
+  pastMessages,
+  type Summary,
+} from '#read-models/conversation.js'
 import { toolsByIds } from '#read-models/tools.js'
 import {
   type CompiledPrompt,
@@ -16,12 +22,13 @@ import {
   fitHistory,
   fixedTokens,
   modelMessages,
+  summaryText,
 } from './context.js'
 import type { Model, ModelMessage, ModelRequest, ModelTool } from './ports.js'
 import { compilePrompt } from './prompt.js'
 
-/** Share of the window kept for the answer and for what the turn itself adds. */
-const RESERVED_SHARE = 0.25
+/** Share of the window that a prompt may fill: the rest is for the answer and for what the turn itself adds. */
+export const FILLED_SHARE = 0.75
 
 /** Everything a turn asks its model with; the same through all its steps, and after a resume. */
 export interface TurnContext {
@@ -33,6 +40,8 @@ export interface TurnContext {
   readonly agent: AgentState
   readonly seen: Seen
   readonly history: HistoryWindow
+  /** All it could be sent of earlier turns. */
+  readonly past: readonly PastMessageOfRun[]
   /** What all calls of the turn together may use; null: no bound. */
   readonly tokensMax: number | null
 }
@@ -61,7 +70,8 @@ export interface ContextSources {
 
 /**
  * Compiles a turn's prompt from the heads as they are now, or, for a turn that has begun, again from
- * the versions it recorded: a resumed turn sends what it sent before.
+ * the versions it recorded: a resumed turn sends what it sent before. Behind a compaction its history is
+ * chosen anew.
  *
  * @throws PromptTooLong
  */
@@ -77,9 +87,10 @@ export async function compileContext(
     ? await shown(reads, tenantId, turn.agentId, first)
     : await heads(streams, tenantId, turn.agentId)
   const toolIds = agent.tools.map((tool) => tool.id)
-  const [tools, past] = await Promise.all([
+  const recorded = awaitsCompacted(turn) ? null : (turn.steps.at(-1)?.history ?? null)
+  const [tools, summary] = await Promise.all([
     toolsByIds(db, tenantId, toolIds),
-    pastMessages(db, tenantId, turn.agentId, seq, agent.resetThrough),
+    summaryFor(db, tenantId, turn, seq, agent, recorded),
   ])
   const settings =
     turn.options.override_system === null
@@ -87,26 +98,52 @@ export async function compileContext(
       : { ...agent.settings, system: turn.options.override_system }
   const bare: CompiledPrompt = {
     system: compilePrompt(settings, blocks),
+    summary: null,
     history: [],
     input: turn.input,
     tools: offered(tools.map(toModelTool), turn.options.client_tools),
   }
-  const fitted = first
-    ? {
-        history: since(past.messages, first.history.from_message_id),
-        omitted: first.history.omitted,
-      }
-    : withinWindow(bare, agent, past)
+  const after = summary?.through_run_id ?? agent.resetThrough
+  const past = await pastMessages(db, tenantId, turn.agentId, seq, after)
+  const prompt = { ...bare, summary: summary?.text ?? null }
+  const fitted = recorded
+    ? { history: since(past.messages, recorded.from_message_id), omitted: recorded.omitted }
+    : withinWindow(prompt, agent, past)
   const askedAs = turn.options.override_model ?? agent.settings.model
   return {
     model: first?.model ?? sources.model?.route(askedAs)?.handle ?? askedAs,
     askedAs,
-    prompt: { ...bare, history: fitted.history },
+    prompt: { ...prompt, history: fitted.history },
     agent,
     seen: Object.fromEntries(blocks.map((block) => [block.id, block.version])),
-    history: { omitted: fitted.omitted, from_message_id: fitted.history[0]?.message_id ?? null },
-    tokensMax: turn.budget.max_tokens ?? null,
+    history: {
+      omitted: fitted.omitted,
+      from_message_id: fitted.history[0]?.message_id ?? null,
+      ...(summary ? { summary_message_id: summary.message_id } : {}),
+    },
+    past: past.messages,
+    tokensMax: tokensFor(turn),
   }
+}
+
+/** A step that was asked has the summary it was sent, if any; the next has the newest. */
+async function summaryFor(
+  db: Database,
+  tenantId: string,
+  { agentId }: TurnState,
+  seq: number,
+  { resetThrough }: AgentState,
+  recorded: HistoryWindow | null,
+): Promise<Summary | null> {
+  const sent = recorded?.summary_message_id
+  if (recorded && !sent) return null
+  return newestSummary(db, tenantId, agentId, seq, resetThrough, sent)
+}
+
+/** What summaries have cost is no longer there for the steps. */
+function tokensFor({ budget, compactions }: TurnState): number | null {
+  if (budget.max_tokens === undefined) return null
+  return budget.max_tokens - compactionTokens(compactions)
 }
 
 interface AgentWithBlocks {
@@ -153,9 +190,13 @@ function withinWindow(
   if (fixed > window) throw new PromptTooLong(fixed, window)
   const { history, omitted } = fitHistory(
     past.messages,
-    Math.floor(window * (1 - RESERVED_SHARE)) - fixed,
+    Math.floor(window * FILLED_SHARE) - fixed - summaryOf(bare),
   )
   return { history, omitted: omitted + past.total - past.messages.length }
+}
+
+function summaryOf({ summary }: CompiledPrompt): number {
+  return summary === null ? 0 : estimateTokens(summaryText(summary))
 }
 
 function since<M extends { message_id: string }>(
@@ -204,7 +245,7 @@ export function modelRequest(
   const { max_output_tokens: asked } = settings
   const bounds = [
     ...(typeof asked === 'number' ? [asked] : []),
-    ...(context.tokensMax === null ? [] : [left(context.tokensMax, steps, messages)]),
+    ...(context.tokensMax === null ? [] : [tokensLeft(context.tokensMax, steps, messages)]),
   ]
   return {
     model: context.model,
@@ -218,7 +259,12 @@ export function modelRequest(
   }
 }
 
-function left(max: number, steps: readonly StepState[], messages: readonly ModelMessage[]): number {
+/** Tokens an answer may have once its prompt is paid for. */
+export function tokensLeft(
+  max: number,
+  steps: readonly StepState[],
+  messages: readonly ModelMessage[],
+): number {
   const used = steps.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0)
   return Math.max(0, max - used - estimateTokens(JSON.stringify(messages)))
 }

@@ -1,17 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { CompactionState } from '#domain/compaction.js'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
+import { hasOverflowed } from '#domain/turn-compaction.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
 import type { KnownStreams } from '#event-store/known-streams.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
-import { type CallLeave, type ModelBreakers, outcomeOf } from './model-breakers.js'
-import { afterFailure, PAUSE_HELD_MS_MAX, replyPayload } from './model-outcome.js'
-import { type Model, ModelFailure, type ModelResponse, type Search } from './ports.js'
-import { PAUSE_MS_MAX } from './retry.js'
+import type { ModelBreakers } from './model-breakers.js'
+import { ModelCalls } from './model-calls.js'
+import { afterFailure, replyPayload } from './model-outcome.js'
+import type { Model, ModelFailure, Search } from './ports.js'
 import type { StreamedTurns } from './streamed-turns.js'
-import { overBudget } from './token-budget.js'
 import { toolStep } from './tool-step.js'
+import { compactionOf, summaryPayload, summaryRequest } from './turn-compaction.js'
 import {
   type ContextSources,
   compileContext,
@@ -38,11 +39,7 @@ export interface TurnLoopOptions extends ContextSources, JournalOptions {
   readonly draining?: AbortSignal
 }
 
-type FailureReason =
-  | 'error'
-  | 'llm_api_error'
-  | 'max_tokens_exceeded'
-  | 'context_window_overflow_in_system_prompt'
+type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
 
 /**
  * Runs one turn from wherever its journal stands. The next action is a pure function of the journal:
@@ -101,6 +98,7 @@ class TurnRun {
   #context: TurnContext | null = null
   /** Aborted when what the turn waits for is no longer wanted. */
   #waiting = new AbortController()
+  readonly #calls: ModelCalls
 
   constructor(
     private readonly options: TurnLoopOptions,
@@ -108,7 +106,9 @@ class TurnRun {
     private readonly seq: number,
     private readonly signal: AbortSignal,
     private readonly journal: TurnJournal,
-  ) {}
+  ) {
+    this.#calls = new ModelCalls(options, claim.tenantId, journal)
+  }
 
   interrupt(): void {
     this.#waiting.abort()
@@ -131,7 +131,7 @@ class TurnRun {
       if (this.signal.aborted) throw new Stopped()
       const action = nextAction(this.#state, this.claim.epoch, new Date().toISOString())
       if (action.do === 'nothing') return
-      const begins = action.do === 'ask' || action.do === 'start'
+      const begins = ['ask', 'start', 'compact'].includes(action.do)
       if (begins && this.options.draining?.aborted) throw new Stopped()
       const { version } = this.#state
       if (await this.#interruptible(() => this.#perform(action))) continue
@@ -168,6 +168,8 @@ class TurnRun {
         return this.journal.commit({ type: 'CancelTurn' }, 'cancelled')
       case 'expire':
         return this.journal.commit({ type: 'ExpireTurn' }, 'failed')
+      case 'compact':
+        return this.#compact(action.compaction)
       case 'ask':
         return this.#ask(action.step)
       case 'call':
@@ -179,13 +181,23 @@ class TurnRun {
     const context = await this.#compile()
     if (!context) return
     const { agent } = context
+    const asked = this.#state.steps.at(-1)
     if (agent.deleted) {
       const detail = `Agent ${agent.id} was deleted before its turn began`
       return this.#fail('NotFound', detail, 'error', { agent_id: agent.id })
     }
-    const first = requested(this.options, context, 1, context.seen, [])
+    const { step, seen, delta } = asked ?? { step: 1, seen: context.seen, delta: null }
+    const before = asked ? this.#before(asked) : []
+    const first = requested(this.options, context, step, seen, before, delta)
+    const compaction = context.history.omitted > 0 ? compactionOf(context, step, 'window') : null
     const { workerId } = this.options
-    await this.journal.commit({ type: 'StartTurn', workerId, first }, 'started')
+    const change = {
+      type: 'StartTurn',
+      workerId,
+      first,
+      ...(compaction && { compaction }),
+    } as const
+    await this.journal.commit(change, 'started')
   }
 
   /** The prompt is compiled once; a prompt that cannot fit ends the turn. */
@@ -206,56 +218,51 @@ class TurnRun {
   async #ask(step: StepState): Promise<void> {
     const context = await this.#compile()
     if (!context) return
-    await this.#untilDue(step)
     const request = modelRequest(context, this.#before(step), step.delta)
+    const { model, streamed } = this.options
     const { tenantId } = this.claim
-    const over = await overBudget(this.options.db, tenantId, this.#state, context, request)
-    if (over) return this.#fail('Budget.Tokens', over.detail, 'max_tokens_exceeded', over.facts)
-    const leave = await this.#leave(context)
-    if (!leave) return
-    const { model, streamed, breakers } = this.options
     const { signal } = this.#waiting
-    const asked = Date.now()
-    let response: ModelResponse
-    try {
-      response = await streamed.ask(model, tenantId, this.#state, step, request, signal)
-      await breakers.settle(leave, { type: 'answered' })
-    } catch (error) {
-      const failed = !signal.aborted && error instanceof ModelFailure
-      await breakers.settle(leave, failed ? outcomeOf(error) : { type: 'abandoned' })
-      if (!failed) throw error
-      const change = afterFailure(step, error, Math.random(), Date.now())
-      const point = change.type === 'FailTurn' ? 'failed' : 'retry scheduled'
-      return this.journal.commit(change, point)
-    }
-    const payload = replyPayload(step, response, Date.now() - asked)
+    const end = await this.#calls.ask(step.notBefore, context, request, signal, () =>
+      streamed.ask(model, tenantId, this.#state, step, request, signal),
+    )
+    if (!end) return
+    if ('failure' in end) return this.#failed(step, end.failure, context)
+    const payload = replyPayload(step, end.response, end.latencyMs)
     await this.journal.commit({ type: 'RecordReply', payload }, 'responded')
   }
 
-  /** While others find the provider limited the turn waits: that is none of its own attempts. */
-  async #leave({ model }: TurnContext): Promise<CallLeave | null> {
-    const limitedAs = this.options.model.route(model)?.limitedAs ?? null
-    let leave = await this.options.breakers.admit(limitedAs)
-    if ('waitMs' in leave && leave.waitMs <= PAUSE_HELD_MS_MAX) {
-      await sleep(leave.waitMs, undefined, { signal: this.#waiting.signal })
-      leave = await this.options.breakers.admit(limitedAs)
+  /** A request that the provider finds too long makes room once: then older messages give way. */
+  async #failed(
+    { step, retries }: Pick<StepState, 'step' | 'retries'>,
+    failure: ModelFailure,
+    context?: TurnContext,
+  ): Promise<void> {
+    if (context && failure.failureClass === 'ContextOverflow' && !hasOverflowed(this.#state)) {
+      const payload = compactionOf(context, step, 'overflow')
+      if (payload) {
+        this.#context = null
+        return this.journal.commit({ type: 'RequestCompaction', payload }, 'compaction requested')
+      }
     }
-    if (!('waitMs' in leave)) return leave
-    const until = new Date(Date.now() + leave.waitMs).toISOString()
-    const parked = { reason: 'model_breaker', until } as const
-    return this.journal.commit({ type: 'ParkTurn', parked }, 'parked').then(() => null)
+    const change = afterFailure({ step, retries }, failure, Math.random(), Date.now())
+    const point = change.type === 'FailTurn' ? 'failed' : 'retry scheduled'
+    await this.journal.commit(change, point)
   }
 
-  /** A pause stands in the journal, so whoever resumes keeps to it; no clock can stretch it. */
-  async #untilDue({ notBefore }: StepState): Promise<void> {
-    const leftMs = notBefore === null ? 0 : Date.parse(notBefore) - Date.now()
-    if (leftMs <= 0) return
-    const { draining } = this.options
-    const { signal: waiting } = this.#waiting
-    const signal = draining ? AbortSignal.any([waiting, draining]) : waiting
-    await sleep(Math.min(leftMs, PAUSE_MS_MAX), undefined, { signal }).catch((error) => {
-      throw draining?.aborted ? new Stopped() : error
-    })
+  async #compact(compaction: CompactionState): Promise<void> {
+    const context = await this.#compile()
+    if (!context) return
+    const { steps } = this.#state
+    const request = summaryRequest(context, compaction, steps)
+    const { signal } = this.#waiting
+    const end = await this.#calls.ask(compaction.notBefore, context, request, signal, () =>
+      this.options.model.respond(request, signal),
+    )
+    if (!end) return
+    const made = 'failure' in end ? end : summaryPayload(compaction, end.response, end.latencyMs)
+    if ('failure' in made) return this.#failed(compaction, made.failure)
+    this.#context = null
+    await this.journal.commit({ type: 'RecordSummary', payload: made }, 'compacted')
   }
 
   async #fail(

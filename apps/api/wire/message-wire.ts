@@ -1,7 +1,7 @@
 import { echo } from '#domain/errors.js'
 import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { TurnOptions } from '#domain/turn-events.js'
-import type { AnswerContent, SpokenContent } from '#postgres/message-content.js'
+import type { AnswerContent, SpokenContent, SummaryContent } from '#postgres/message-content.js'
 import type { StoredMessage } from '#read-models/messages.js'
 import { type Item, isSpeech, replyItems } from './reply-parts.js'
 import { wireTime } from './time-wire.js'
@@ -13,6 +13,7 @@ export type MessageView = Pick<
   | 'assistant_message_tool_name'
   | 'assistant_message_tool_kwarg'
   | 'include_return_message_types'
+  | 'include_compaction_messages'
 >
 
 export const DEFAULT_VIEW: MessageView = DEFAULT_OPTIONS
@@ -68,6 +69,7 @@ export function head(message: MessageHead, message_type: string): WireMessage {
 }
 
 function items({ role, content }: StoredMessage, view: MessageView): Item[] {
+  if ('through_run_id' in content) return [summaryItem(content, view)]
   if ('tool_call_id' in content) return returnItems(content, view)
   if ('tool_calls' in content) return replyItems(content, view)
   if ('answers' in content) return [answerItem(content)]
@@ -76,6 +78,13 @@ function items({ role, content }: StoredMessage, view: MessageView): Item[] {
   // Parts are no variant of a system message: they become one text.
   const joined = typeof text === 'string' ? text : text.map((part) => part.text ?? '').join('\n')
   return [{ message_type: 'system_message', content: joined }]
+}
+
+/** Only who asks for the newer form knows it. */
+function summaryItem({ content }: SummaryContent, view: MessageView): Item {
+  return view.include_compaction_messages
+    ? { message_type: 'summary_message', summary: content, compaction_stats: null }
+    : { message_type: 'user_message', content }
 }
 
 /** All answers of a message are of one kind: the older fields say which. */
