@@ -3,7 +3,6 @@ import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { hasOverflowed } from '#domain/turn-compaction.js'
 import { type NextAction, nextAction } from '#domain/turn-steps.js'
 import { classify } from '#event-store/fault.js'
-import type { KnownStreams } from '#event-store/known-streams.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import type { ModelBreakers } from './model-breakers.js'
@@ -29,8 +28,7 @@ export type LoopEnd = 'over' | 'parked' | 'fenced' | 'stopped'
 /** The longest a timer can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
-export interface TurnLoopOptions extends ContextSources, JournalOptions {
-  readonly streams: KnownStreams
+export interface TurnLoopOptions extends Omit<ContextSources, 'streams'>, JournalOptions {
   readonly model: Model
   readonly search: Search
   readonly breakers: ModelBreakers
