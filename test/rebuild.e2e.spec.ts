@@ -52,6 +52,11 @@ beforeAll(async () => {
     new_string: 'MemGPT',
   })
   await send('DELETE', `/v1/blocks/${gone.id}`)
+  const agents = (await (await send('GET', '/v1/agents')).json()) as { id: string }[]
+  for (const { id } of agents) {
+    await send('POST', `/v1/agents/${id}/schedules`, { cron: '0 0 1 1 *', input: 'A new year.' })
+  }
+  await send('DELETE', `/v1/agents/${agents[0]?.id}`)
 })
 
 afterAll(async () => {

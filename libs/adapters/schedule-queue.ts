@@ -43,6 +43,7 @@ export class ScheduleQueue {
   readonly #worker: Worker<ScheduleJob>
   readonly #redis: Redis[] = []
   #timer: NodeJS.Timeout | null = null
+  #closing = false
   #looks = 0
   /** Looks, one after the other. */
   #looked: Promise<void> = Promise.resolve()
@@ -65,6 +66,7 @@ export class ScheduleQueue {
 
   /** Keeps the queue in line with the table from now on. */
   lead(): void {
+    if (this.#closing) return
     this.#timer ??= setInterval(() => void this.#look(this.#looks++ % LOOKS_EACH === 0), LOOK_MS)
     void this.#look(true)
   }
@@ -86,6 +88,7 @@ export class ScheduleQueue {
 
   /** Waits for the turns that are being queued at most `deadlineMs`; another worker queues them again. */
   async close(deadlineMs: number): Promise<void> {
+    this.#closing = true
     this.rest()
     const closed = Promise.all([this.#looked, this.#worker.close(), this.#queue.close()])
     await waitAtMost(closed.catch(this.onError), deadlineMs)
@@ -100,7 +103,12 @@ export class ScheduleQueue {
   }
 
   #next(look: () => Promise<void>): Promise<void> {
-    this.#looked = this.#looked.then(look).catch(this.onError)
+    this.#looked = this.#looked
+      .then(() => (this.#closing ? undefined : look()))
+      .catch((error) => {
+        // A look that the end cuts off is another process's to make.
+        if (!this.#closing) this.onError(error)
+      })
     return this.#looked
   }
 
