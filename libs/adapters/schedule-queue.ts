@@ -161,7 +161,11 @@ export class ScheduleQueue {
       runRetryDelay: RECONNECTED_MS,
     }
     const worker = redis
-      ? new Worker<ScheduleJob>(SCHEDULE_QUEUE, process, { ...options, connection: redis })
+      ? new Worker<ScheduleJob>(SCHEDULE_QUEUE, process, {
+          ...options,
+          connection: redis,
+          prefix: connection.queuePrefix,
+        })
       : (new OnPostgres.Worker(SCHEDULE_QUEUE, process as never, {
           ...options,
           connection: postgres(connection, POOL_MAX),
