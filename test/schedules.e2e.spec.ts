@@ -136,7 +136,7 @@ describe('a schedule over REST', () => {
     const send = () => stage.rest('POST', `/v1/agents/${other.id}/schedules`, EVERY_SECOND)
     for (let i = 0; i < 20; i++) expect((await send()).status).toBe(200)
     const { status, body } = await send()
-    expect({ status, code: body.code }).toEqual({ status: 422, code: 'invalid_argument' })
+    expect({ status, code: body.code }).toEqual({ status: 409, code: 'too_many_schedules' })
   })
 
   it('refuses a text that is longer than a message may be', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { WakeQueue } from '#adapters/wake-queue.js'
+import { ownRedis } from './support/product.js'
 import { gate, openTurnStage, type TurnStage } from './support/turn-stage.js'
 
 /** The sweeper looks every second for what has waited for half of one. */
@@ -14,11 +15,23 @@ const QUEUES = [
   ...(redisUrl ? [['Redis', redisUrl] as const] : []),
 ] as const
 
+async function keysIn(url: string): Promise<string[]> {
+  const client = new Redis(url)
+  try {
+    return await client.keys('*')
+  } finally {
+    client.disconnect()
+  }
+}
+
 describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
   let stage: TurnStage
   let doorbell: WakeQueue
+  let before: ReadonlySet<string>
 
   beforeAll(async () => {
+    // Other specs have left theirs there.
+    if (redis) before = new Set(await keysIn(ownRedis(redis)))
     const env: Record<string, string> = redis ? { PALIMPSEST_QUEUE_PREFIX: PREFIX } : {}
     stage = await openTurnStage({ redisUrl: redis, env })
     const { redisUrl, queuePrefix, databaseUrl } = stage.product.config
@@ -82,11 +95,9 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
 
   if (redis) {
     it('keeps to the prefix of its queues', async () => {
-      const client = new Redis(stage.product.config.redisUrl as string)
-      const keys = await client.keys('*')
-      client.disconnect()
-      expect(keys.length).toBeGreaterThan(0)
-      expect(keys.filter((key) => !key.startsWith(`${PREFIX}:`))).toEqual([])
+      const keys = await keysIn(stage.product.config.redisUrl as string)
+      expect(keys.filter((key) => key.startsWith(`${PREFIX}:`))).not.toEqual([])
+      expect(keys.filter((key) => !key.startsWith(`${PREFIX}:`) && !before.has(key))).toEqual([])
     })
   }
 

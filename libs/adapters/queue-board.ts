@@ -16,9 +16,10 @@ import type { Redis } from 'ioredis'
 import { TURNS_QUEUE } from '#producer/turn-job.js'
 import { DEAD_QUEUE } from '#producer/turn-result.js'
 import { openQueue, openRedis, type QueueConnection, waitAtMost } from './queue-connection.js'
+import { SCHEDULE_QUEUE } from './schedule-queue.js'
 import { WAKE_QUEUE } from './wake-queue.js'
 
-const SHOWN = [TURNS_QUEUE, DEAD_QUEUE, WAKE_QUEUE]
+const SHOWN = [TURNS_QUEUE, DEAD_QUEUE, SCHEDULE_QUEUE, WAKE_QUEUE]
 const POOL_MAX = 2
 const ANSWER_MS_MAX = 2_000
 const CLOSE_MS_MAX = 1_000

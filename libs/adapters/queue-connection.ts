@@ -1,4 +1,11 @@
-import { createPostgresBackend, Queue, withBackend } from 'bullmq'
+import {
+  createPostgresBackend,
+  type Job,
+  Queue,
+  Worker,
+  type WorkerOptions,
+  withBackend,
+} from 'bullmq'
 import { Redis } from 'ioredis'
 import { APPLICATION_ROLE } from '#postgres/database.js'
 
@@ -14,12 +21,12 @@ export interface QueueConnection {
 export const SCHEMA = 'bullmq'
 
 /** After a connection was lost a worker asks for jobs again so much later; BullMQ would wait 15 s. */
-export const RECONNECTED_MS = 500
+const RECONNECTED_MS = 500
 
-export const OnPostgres = withBackend(createPostgresBackend)
+const OnPostgres = withBackend(createPostgresBackend)
 
 /** BullMQ opens pools of its own: only their options reach them. */
-export function postgres({ databaseUrl }: QueueConnection, max: number) {
+function postgres({ databaseUrl }: QueueConnection, max: number) {
   return {
     connectionString: databaseUrl,
     schema: SCHEMA,
@@ -60,6 +67,34 @@ export function openQueue<T>(
       }) as unknown as Queue<T>)
   queue.on('error', onError)
   return queue
+}
+
+/** Where a worker takes its jobs from. */
+export interface WorkerPlace {
+  readonly connection: QueueConnection
+  /** Its own, which waits for ever, where jobs are kept there: it is not closed with the worker. */
+  readonly redis: Redis | null
+  /** Of the pool that BullMQ opens otherwise. */
+  readonly connections: number
+  readonly onError: (error: unknown) => void
+}
+
+/** Takes the jobs of a queue, and asks for them again soon after a connection was lost. */
+export function openWorker<T, R>(
+  name: string,
+  { connection, redis, connections, onError }: WorkerPlace,
+  process: (job: Job<T, R>, token?: string) => Promise<R>,
+  options: Omit<WorkerOptions, 'connection' | 'prefix' | 'runRetryDelay'>,
+): Worker<T, R> {
+  const all = { ...options, runRetryDelay: RECONNECTED_MS }
+  const worker = redis
+    ? new Worker<T, R>(name, process, { ...all, connection: redis, prefix: connection.queuePrefix })
+    : (new OnPostgres.Worker(name, process as never, {
+        ...all,
+        connection: postgres(connection, connections),
+      }) as unknown as Worker<T, R>)
+  worker.on('error', onError)
+  return worker
 }
 
 /** Waits for a queue a while: never longer, whatever it does meanwhile. */

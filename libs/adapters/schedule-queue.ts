@@ -1,15 +1,13 @@
-import { type Job, type Queue, Worker } from 'bullmq'
+import type { Job, Queue, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ScheduleView } from '#read-models/schedules.js'
 import type { ScheduleIntake } from '#turns/schedule-intake.js'
 import { lastDue } from './cron.js'
 import {
-  OnPostgres,
   openQueue,
   openRedis,
-  postgres,
+  openWorker,
   type QueueConnection,
-  RECONNECTED_MS,
   waitAtMost,
 } from './queue-connection.js'
 
@@ -158,19 +156,9 @@ export class ScheduleQueue {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: STALLED_MAX,
-      runRetryDelay: RECONNECTED_MS,
     }
-    const worker = redis
-      ? new Worker<ScheduleJob>(SCHEDULE_QUEUE, process, {
-          ...options,
-          connection: redis,
-          prefix: connection.queuePrefix,
-        })
-      : (new OnPostgres.Worker(SCHEDULE_QUEUE, process as never, {
-          ...options,
-          connection: postgres(connection, POOL_MAX),
-        }) as unknown as Worker<ScheduleJob>)
-    worker.on('error', this.onError)
+    const place = { connection, redis, connections: POOL_MAX, onError: this.onError }
+    const worker = openWorker<ScheduleJob, void>(SCHEDULE_QUEUE, place, process, options)
     worker.on('failed', (_job, error) => this.onError(error))
     return worker
   }

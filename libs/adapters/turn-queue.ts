@@ -5,7 +5,7 @@ import {
   type Queue,
   UnrecoverableError,
   WaitingError,
-  Worker,
+  type Worker,
 } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { classify } from '#event-store/fault.js'
@@ -13,12 +13,10 @@ import { TURNS_QUEUE } from '#producer/turn-job.js'
 import type { TurnFailure, TurnResult } from '#producer/turn-result.js'
 import type { JobVerdict, QueueIntake } from '#turns/queue-intake.js'
 import {
-  OnPostgres,
   openQueue,
   openRedis,
-  postgres,
+  openWorker,
   type QueueConnection,
-  RECONNECTED_MS,
   waitAtMost,
 } from './queue-connection.js'
 
@@ -129,23 +127,12 @@ export class TurnQueue {
       stalledInterval: STALLED_EVERY_MS,
       maxStalledCount: STALLED_MAX,
       drainDelay: DRAIN_SECONDS,
-      runRetryDelay: RECONNECTED_MS,
       removeOnComplete: KEPT_COMPLETED,
       removeOnFail: KEPT_FAILED,
     }
     const process = (job: TurnJob, token?: string) => this.#process(job, token)
-    const worker = redis
-      ? new Worker<unknown, TurnResult>(TURNS_QUEUE, process, {
-          ...options,
-          connection: redis,
-          prefix: connection.queuePrefix,
-        })
-      : (new OnPostgres.Worker(TURNS_QUEUE, process as never, {
-          ...options,
-          connection: postgres(connection, POOL_MAX),
-        }) as unknown as Worker<unknown, TurnResult>)
-    worker.on('error', this.onError)
-    return worker
+    const place = { connection, redis, connections: POOL_MAX, onError: this.onError }
+    return openWorker<unknown, TurnResult>(TURNS_QUEUE, place, process, options)
   }
 
   async #process(job: TurnJob, token: string | undefined): Promise<TurnResult> {

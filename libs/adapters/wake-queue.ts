@@ -4,12 +4,10 @@ import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
 import type { Doorbell, UnattendedMailbox } from '#turns/ports.js'
 import {
-  OnPostgres,
   openQueue,
   openRedis,
-  postgres,
+  openWorker,
   type QueueConnection,
-  RECONNECTED_MS,
   SCHEMA,
   waitAtMost,
 } from './queue-connection.js'
@@ -128,19 +126,9 @@ export function startWakeWorker(
   const options = {
     concurrency: places(),
     maxStalledCount: STALLED_MAX,
-    runRetryDelay: RECONNECTED_MS,
   }
-  const worker: Worker<WakeJob> = redis
-    ? new Worker<WakeJob>(WAKE_QUEUE, process, {
-        ...options,
-        connection: redis,
-        prefix: connection.queuePrefix,
-      })
-    : (new OnPostgres.Worker(WAKE_QUEUE, process as never, {
-        ...options,
-        connection: postgres(connection, POOL_MAX),
-      }) as unknown as Worker<WakeJob>)
-  worker.on('error', onError)
+  const place = { connection, redis, connections: POOL_MAX, onError }
+  const worker: Worker<WakeJob, void> = openWorker(WAKE_QUEUE, place, process, options)
   worker.on('failed', (_job, error) => onError(error))
   return {
     async stop(deadlineMs) {

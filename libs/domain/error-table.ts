@@ -140,6 +140,11 @@ const AGENTS = {
     'Schedule not found',
     'List the schedules with GET /v1/agents/{agent_id}/schedules.',
   ),
+  too_many_schedules: refusal(
+    409,
+    'The agent has as many schedules as it may',
+    'Delete one of them first.',
+  ),
   tools_not_found: refusal(
     400,
     'Some tools do not exist',

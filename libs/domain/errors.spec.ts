@@ -53,6 +53,8 @@ describe('the table of errors', () => {
       'edit_lease_held',
       'limit_below_length',
       'idempotency_in_flight',
+      'too_many_triggers',
+      'too_many_schedules',
       'name_taken',
       'nothing_to_cancel',
       'run_not_failed',

@@ -48,6 +48,6 @@ describe('a schedule', () => {
     expect(refused(unscheduleAgent(born, 'schedule-1'))).toBe('schedule_not_found')
     let full = born
     for (let i = 0; i < SCHEDULES_MAX; i++) full = given(full, scheduleAgent(full, `s-${i}`, daily))
-    expect(refused(scheduleAgent(full, 'schedule-1', daily))).toBe('invalid_argument')
+    expect(refused(scheduleAgent(full, 'schedule-1', daily))).toBe('too_many_schedules')
   })
 })

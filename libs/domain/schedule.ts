@@ -44,7 +44,7 @@ export function scheduleAgent(
   if (agent.schedules.length >= SCHEDULES_MAX) {
     const facts = { agent_id: agent.id, schedules_max: SCHEDULES_MAX }
     return reject(
-      rejection('invalid_argument', `An agent has at most ${SCHEDULES_MAX} schedules`, facts),
+      rejection('too_many_schedules', `An agent has at most ${SCHEDULES_MAX} schedules`, facts),
     )
   }
   return accept([{ type: 'AgentScheduled', payload: { schedule_id: id, ...settings } }])

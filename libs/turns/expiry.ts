@@ -1,6 +1,7 @@
 import { ChangeTurn } from '#commands/change-turn.js'
 import type { Door } from '#commands/metadata.js'
 import type { Queryable } from '#event-store/stream-reader.js'
+import { Sweep } from './sweep.js'
 
 const SWEEP_MS = 1_000
 const SWEPT_MAX = 100
@@ -17,27 +18,18 @@ export interface ExpiryOptions {
  * one is its worker's to end. Every worker sweeps; ending a turn twice changes nothing.
  */
 export class TurnExpiry {
-  #timer: NodeJS.Timeout | null = null
-  #sweeping: Promise<void> = Promise.resolve()
+  readonly #rounds: Sweep
 
-  constructor(private readonly options: ExpiryOptions) {}
-
-  start(): void {
-    let busy = false
-    this.#timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      this.#sweeping = this.#sweep()
-        .catch(this.options.onError)
-        .finally(() => {
-          busy = false
-        })
-    }, SWEEP_MS)
+  constructor(private readonly options: ExpiryOptions) {
+    this.#rounds = new Sweep(SWEEP_MS, () => this.#sweep(), options.onError)
   }
 
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer)
-    await this.#sweeping
+  start(): void {
+    this.#rounds.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   async #sweep(): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Door } from '#commands/metadata.js'
-import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { QueuedPayload } from '#domain/turn-steps.js'
 import type { Database } from '#postgres/database.js'
 import { derivedId } from '#read-models/derived-id.js'
@@ -10,7 +9,7 @@ import {
   scheduleCount,
 } from '#read-models/schedules.js'
 import type { Doorbell } from './ports.js'
-import { queueTurn } from './turn-intake.js'
+import { messageTurn, queueTurn } from './turn-intake.js'
 
 export interface ScheduleIntakeOptions {
   readonly tenantId: string
@@ -66,17 +65,5 @@ export function scheduledRunId(tenantId: string, scheduleId: string, dueAt: stri
 }
 
 function payloadOf({ id, agentId, input }: ScheduleView, due_at: string): QueuedPayload {
-  return {
-    agent_id: agentId,
-    input: [{ role: 'user', content: input, name: null, otid: null, sender_id: null }],
-    source: 'schedule',
-    idempotency_key: null,
-    budget: { max_steps: DEFAULT_OPTIONS.max_steps },
-    deadline: null,
-    policy: 'enqueue',
-    options: { ...DEFAULT_OPTIONS, background: true },
-    request_hash: null,
-    schedule_id: id,
-    due_at,
-  }
+  return { ...messageTurn(agentId, input, 'schedule'), schedule_id: id, due_at }
 }

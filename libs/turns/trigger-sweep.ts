@@ -2,18 +2,17 @@ import { createHash } from 'node:crypto'
 import type { Door } from '#commands/metadata.js'
 import type { Actor } from '#domain/actor.js'
 import { WAKING_TYPES } from '#domain/trigger-wake.js'
-import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { QueuedPayload } from '#domain/turn-steps.js'
 import { derivedId } from '#read-models/derived-id.js'
 import type { Reads } from '#read-models/reads.js'
 import type { Doorbell } from './ports.js'
-import { queueTurn } from './turn-intake.js'
+import { Sweep } from './sweep.js'
+import { messageTurn, queueTurn } from './turn-intake.js'
 
 const SWEEP_MS = 500
 const SWEPT_MAX = 100
 /** One whose agent takes nothing more is tried again so much later. */
 const LATER_MS = 10_000
-const OPTIONS = { ...DEFAULT_OPTIONS, background: true }
 
 export interface TriggerSweepOptions {
   readonly execute: Door
@@ -40,27 +39,18 @@ interface DueRow {
  * not ended, what changes meanwhile waits for one turn together.
  */
 export class TriggerSweep {
-  #timer: NodeJS.Timeout | null = null
-  #sweeping: Promise<void> = Promise.resolve()
+  readonly #rounds: Sweep
 
-  constructor(private readonly options: TriggerSweepOptions) {}
-
-  start(): void {
-    let busy = false
-    this.#timer = setInterval(() => {
-      if (busy) return
-      busy = true
-      this.#sweeping = this.#sweep()
-        .catch(this.options.onError)
-        .finally(() => {
-          busy = false
-        })
-    }, SWEEP_MS)
+  constructor(private readonly options: TriggerSweepOptions) {
+    this.#rounds = new Sweep(SWEEP_MS, () => this.#sweep(), options.onError)
   }
 
-  async stop(): Promise<void> {
-    if (this.#timer) clearInterval(this.#timer)
-    await this.#sweeping
+  start(): void {
+    this.#rounds.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   async #sweep(): Promise<void> {
@@ -124,18 +114,8 @@ function payloadOf(row: DueRow, writers: readonly string[]): QueuedPayload {
   const { trigger_id, block_id, from_version, to_version, depth, label, input } = row
   const said = `Block "${label}" (${block_id}) has changed from version ${from_version} to version ${to_version}, by ${listed(writers)}.`
   const content = input === null ? said : `${input}\n\n${said}`
-  return {
-    agent_id: row.agent_id,
-    input: [{ role: 'user', content, name: null, otid: null, sender_id: null }],
-    source: 'trigger',
-    idempotency_key: null,
-    budget: { max_steps: OPTIONS.max_steps },
-    deadline: null,
-    policy: 'enqueue',
-    options: OPTIONS,
-    request_hash: null,
-    trigger: { trigger_id, block_id, from_version, to_version, depth },
-  }
+  const trigger = { trigger_id, block_id, from_version, to_version, depth }
+  return { ...messageTurn(row.agent_id, content, 'trigger'), trigger }
 }
 
 const NAMED_MAX = 5

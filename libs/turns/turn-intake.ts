@@ -1,5 +1,6 @@
 import { ChangeTurn, type TurnChanged } from '#commands/change-turn.js'
 import { type CommandMetadata, type Door, type Outcome, outcome } from '#commands/metadata.js'
+import { DEFAULT_OPTIONS } from '#domain/turn.js'
 import type { TurnSource } from '#domain/turn-events.js'
 import type { QueuedPayload } from '#domain/turn-steps.js'
 import type { Database } from '#postgres/database.js'
@@ -7,6 +8,7 @@ import { waitingRun } from '#read-models/pending-approvals.js'
 import { unfinishedTurns } from '#read-models/runs.js'
 import type { Doorbell } from './ports.js'
 
+/** Whose turns wait behind an approval that is asked for, instead of being refused. */
 const WAITING: readonly TurnSource[] = ['queue', 'schedule', 'trigger']
 
 /** A turn to be queued: under `by.command`, where there is one, it is queued once, for ever. */
@@ -14,6 +16,21 @@ export interface TurnToQueue {
   readonly runId: string
   readonly payload: QueuedPayload
   readonly by: CommandMetadata
+}
+
+/** A turn in the background that begins with one message, and that nobody asked for just now. */
+export function messageTurn(agent_id: string, content: string, source: TurnSource): QueuedPayload {
+  return {
+    agent_id,
+    input: [{ role: 'user', content, name: null, otid: null, sender_id: null }],
+    source,
+    idempotency_key: null,
+    budget: { max_steps: DEFAULT_OPTIONS.max_steps },
+    deadline: null,
+    policy: 'enqueue',
+    options: { ...DEFAULT_OPTIONS, background: true },
+    request_hash: null,
+  }
 }
 
 /**

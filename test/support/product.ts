@@ -88,7 +88,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
 }
 
 /** Specs run side by side on one Redis: without it the workers of one would take the wakes of another. */
-function ownRedis(redisUrl: string): string {
+export function ownRedis(redisUrl: string): string {
   const url = new URL(redisUrl)
   url.pathname = `/${Number(process.env.JEST_WORKER_ID ?? 0) % 16}`
   return url.href
