@@ -2,7 +2,13 @@ import { Job, type Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { TURN_JOB, TURNS_QUEUE } from '#producer/turn-job.js'
 import type { JobProgress, ProducerJobs } from '#turns/ports.js'
-import { openQueue, openRedis, type QueueConnection, waitAtMost } from './queue-connection.js'
+import {
+  endSleep,
+  openQueue,
+  openRedis,
+  type QueueConnection,
+  waitAtMost,
+} from './queue-connection.js'
 
 /** Connections of one queue on Postgres. */
 const POOL_MAX = 2
@@ -48,7 +54,7 @@ export class ProducerQueues implements ProducerJobs {
   async wake(jobId: string): Promise<void> {
     // Its data may be long, and nobody wants to read it here.
     const job = new Job(this.#turns, TURN_JOB, {}, {}, jobId)
-    await this.#hint(() => job.promote())
+    await this.#hint(() => endSleep(job))
   }
 
   async send(name: string, jobName: string, jobId: string, data: object): Promise<void> {

@@ -97,6 +97,17 @@ export function openWorker<T, R>(
   return worker
 }
 
+/**
+ * Ends the sleep of a job that is parked; of one that is not, it changes nothing.
+ * BullMQ's own `promote` on Postgres looks and changes in two steps: between them the job may have been taken,
+ * and then it is put back into the line while it runs (libs/adapters/queue-connection.spec.ts).
+ *
+ * @throws when the job is missing (code -1) or not parked (-3)
+ */
+export async function endSleep(job: Pick<Job, 'changeDelay'>): Promise<void> {
+  await job.changeDelay(0)
+}
+
 /** Waits for a queue a while: never longer, whatever it does meanwhile. */
 export async function waitAtMost(asked: Promise<unknown>, ms: number): Promise<'late' | 'done'> {
   let timer: NodeJS.Timeout | undefined

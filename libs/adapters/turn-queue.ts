@@ -13,6 +13,7 @@ import { TURNS_QUEUE } from '#producer/turn-job.js'
 import type { TurnFailure, TurnResult } from '#producer/turn-result.js'
 import type { JobVerdict, QueueIntake } from '#turns/queue-intake.js'
 import {
+  endSleep,
   openQueue,
   openRedis,
   openWorker,
@@ -174,7 +175,7 @@ export class TurnQueue {
   async #wakeIfOver(job: TurnJob, runId: string): Promise<void> {
     try {
       if ('parked' in (await this.intake.look(runId))) return
-      await job.promote()
+      await endSleep(job)
     } catch {
       // It wakes by itself.
     }

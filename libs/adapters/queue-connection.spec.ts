@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Job, type Queue } from 'bullmq'
+import pg from 'pg'
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js'
+import { until } from '../../test/support/feed-load.js'
+import { endSleep, openQueue } from './queue-connection.js'
+import { prepareSchema } from './schema.js'
+
+/** It looked: now it waits for the row. */
+const WAITING = `select 1 from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock' and state = 'active'`
+
+describe('the end of a parked job’s sleep, on Postgres', () => {
+  let database: TestDatabase
+  let sql: pg.Pool
+  let queue: Queue<object>
+
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    await prepareSchema(database.url)
+    sql = new pg.Pool({ connectionString: database.url, max: 2 })
+    const connection = { redisUrl: null, queuePrefix: 'palimpsest', databaseUrl: database.url }
+    queue = openQueue<object>('jobs', connection, null, 2, (error) => {
+      throw error
+    })
+  })
+
+  afterAll(async () => {
+    await queue.close()
+    await sql.end()
+    await database.drop()
+  })
+
+  /** @returns the job's state after a worker took it just when `wake` was at work on it */
+  async function takenDuring(wake: (job: Job) => Promise<void>): Promise<string> {
+    const { id = '' } = await queue.add('job', {}, { delay: 3_600_000 })
+    const taker = await sql.connect()
+    try {
+      await taker.query('begin')
+      await taker.query(`update bullmq.job set state = 'active' where id = $1`, [id])
+      const woken = wake(new Job(queue, 'job', {}, {}, id))
+      await until(async () => (await sql.query(WAITING)).rowCount === 1)
+      await taker.query('commit')
+      await woken
+    } finally {
+      taker.release()
+    }
+    return queue.getJobState(id)
+  }
+
+  it('leaves a job alone that was taken meanwhile', async () => {
+    expect(await takenDuring(endSleep)).toBe('active')
+  })
+
+  it('control: BullMQ’s own promotion puts it back into the line while it runs', async () => {
+    expect(await takenDuring((job) => job.promote())).toBe('waiting')
+  })
+})
