@@ -43,7 +43,11 @@ interface EventRow {
 const COLUMNS = `e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command_id, e.correlation,
        e.base_version, e.recorded_at, e.payload`
 
-/** Each stream from its newest snapshot, or after what is known of it: no more than $5 events of each. */
+/**
+ * Each stream from its newest snapshot, or after what is known of it: no more than $5 events of each. By a
+ * lateral join with a limit, since no plan may ever read the log through for it: one that is made while the
+ * tables are new and not analyzed yet is kept, and would.
+ */
 const FOLD = {
   name: 'fold-streams',
   text: `select ${FOLD_COLUMNS}, e.hash, e.stream_id, case when e.version = p.version then p.state end
@@ -52,9 +56,11 @@ const FOLD = {
       select version, state from snapshots
        where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to and s.known = 0
        order by version desc limit 1) p on true
-    join events e on e.tenant_id = $1 and e.stream_id = s.stream_id and e.version <= s.up_to
-                 and e.version >= coalesce(p.version, s.known + 1)
-                 and e.version < coalesce(p.version, s.known + 1) + $5
+    cross join lateral (
+      select * from events
+       where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to
+         and version >= coalesce(p.version, s.known + 1)
+       order by version limit $5) e
    order by e.stream_id, e.version`,
   ...UNREAD,
 }
@@ -170,10 +176,7 @@ export async function readStream(
   return rows.map(toEvent)
 }
 
-/**
- * What several streams hold behind the version known of each: at most `limit` events, each stream's in
- * order. By a lateral join, since no plan may ever read the log through for it.
- */
+/** What several streams hold behind the version known of each: at most `limit` events, each stream's in order. */
 export async function readStreamsAfter(
   db: Queryable,
   tenantId: string,

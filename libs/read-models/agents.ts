@@ -7,6 +7,7 @@ import { contains } from './blocks.js'
 import { derivedId } from './derived-id.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
 import type { Reads } from './reads.js'
+import { streamHead } from './stream-head.js'
 
 /** An agent as it stands, with how its last turn ended; its blocks are in `attachments.ts`. */
 export interface AgentView {
@@ -46,7 +47,7 @@ export type AgentSort = (typeof AGENT_SORTS)[number]
 /** Agents that never ran come first in ascending order. */
 const SORTS: Readonly<Record<AgentSort, RawBuilder<unknown>>> = {
   created_at: sql.ref('a.created_at'),
-  updated_at: sql.ref('e.recorded_at'),
+  updated_at: sql.ref('s.recorded_at'),
   last_run_completion: sql`coalesce(r.done_at, 'epoch'::timestamptz)`,
 }
 
@@ -134,15 +135,7 @@ export async function messageIdsOfAgents(
 function agentRows(db: Database, tenantId: string) {
   return db
     .selectFrom('agents as a')
-    .innerJoin('streams as s', (join) =>
-      join.onRef('s.tenant_id', '=', 'a.tenant_id').onRef('s.stream_id', '=', 'a.agent_id'),
-    )
-    .innerJoin('events as e', (join) =>
-      join
-        .onRef('e.tenant_id', '=', 'a.tenant_id')
-        .onRef('e.stream_id', '=', 'a.agent_id')
-        .onRef('e.version', '=', 's.version'),
-    )
+    .innerJoinLateral(streamHead(tenantId, 'a.agent_id'), (join) => join.onTrue())
     .leftJoinLateral(
       (eb) =>
         eb
@@ -158,7 +151,7 @@ function agentRows(db: Database, tenantId: string) {
     )
     .where('a.tenant_id', '=', tenantId)
     .selectAll('a')
-    .select(['e.actor', 'e.recorded_at'])
+    .select(['s.actor', 's.recorded_at'])
     .select(['r.queued_at', 'r.started_at', 'r.done_at', 'r.stop_reason'])
 }
 

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { Right } from '#domain/block-events.js'
-import { type BlockQueryRow, type BlockView, blockRows, blockViews } from './blocks.js'
+import { type BlockQueryRow, type BlockView, blockViews } from './blocks.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
 import type { Reads } from './reads.js'
+import { streamHead } from './stream-head.js'
 
 /** A block as one agent has it. */
 export interface AttachedBlockView extends BlockView {
@@ -76,11 +77,25 @@ async function attachedViews(
   return views.map((view, i) => ({ ...view, right: rows[i]?.access_right as Right }))
 }
 
-function attachedRows(reads: Reads, tenantId: string) {
-  return blockRows(reads.db, tenantId)
-    .innerJoin('attachments as a', (join) =>
-      join.onRef('a.tenant_id', '=', 'b.tenant_id').onRef('a.block_id', '=', 'b.block_id'),
+/** From the attachments on, block by block: no plan may look at the blocks of other agents for it. */
+function attachedRows({ db }: Reads, tenantId: string) {
+  return db
+    .selectFrom('attachments as a')
+    .innerJoinLateral(
+      (eb) =>
+        eb
+          .selectFrom('blocks')
+          .selectAll()
+          .where('tenant_id', '=', tenantId)
+          .whereRef('block_id', '=', 'a.block_id')
+          .limit(1)
+          .as('b'),
+      (join) => join.onTrue(),
     )
+    .innerJoinLateral(streamHead(tenantId, 'b.block_id'), (join) => join.onTrue())
+    .where('a.tenant_id', '=', tenantId)
+    .selectAll('b')
+    .select(['s.stream_id', 's.version', 's.value', 's.actor', 's.recorded_at'])
     .select(['a.agent_id', 'a.access_right'])
 }
 

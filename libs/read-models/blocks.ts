@@ -5,6 +5,7 @@ import { headTexts } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import { type Listed, type PageRequest, readPage, type SortKey } from './listing.js'
 import type { Reads } from './reads.js'
+import { streamHead } from './stream-head.js'
 
 /** A block as it stands at `version`: text and version of one moment, and who touched it first and last. */
 export interface BlockView {
@@ -165,21 +166,13 @@ const AGENT_COUNT = sql`(select count(*) from attachments a
   where a.tenant_id = b.tenant_id and a.block_id = b.block_id)`
 
 /** Settings, head and newest event of blocks, in one statement: text and version belong together. */
-export function blockRows(db: Database, tenantId: string) {
+function blockRows(db: Database, tenantId: string) {
   return db
     .selectFrom('blocks as b')
-    .innerJoin('streams as s', (join) =>
-      join.onRef('s.tenant_id', '=', 'b.tenant_id').onRef('s.stream_id', '=', 'b.block_id'),
-    )
-    .innerJoin('events as e', (join) =>
-      join
-        .onRef('e.tenant_id', '=', 'b.tenant_id')
-        .onRef('e.stream_id', '=', 'b.block_id')
-        .onRef('e.version', '=', 's.version'),
-    )
+    .innerJoinLateral(streamHead(tenantId, 'b.block_id'), (join) => join.onTrue())
     .where('b.tenant_id', '=', tenantId)
     .selectAll('b')
-    .select(['s.stream_id', 's.version', 's.value', 'e.actor', 'e.recorded_at'])
+    .select(['s.stream_id', 's.version', 's.value', 's.actor', 's.recorded_at'])
 }
 
 export type BlockQueryRow = Awaited<

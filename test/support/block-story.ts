@@ -21,6 +21,8 @@ const by: CommandMetadata = { tenantId, actor: { kind: 'user', id: 'local' } }
 
 /** Fills a database with blocks and agents through the commands every client uses. */
 export interface BlockStory {
+  /** Of the database's owner. */
+  readonly url: string
   readonly reads: Reads
   block(label: string, value?: string, settings?: SettingsPatch): Promise<string>
   agent(
@@ -67,6 +69,7 @@ export async function openBlockStory(): Promise<BlockStory> {
     accepted(await attempt(blockId, what, more))
 
   return {
+    url: database.url,
     reads: { db, pool },
     change,
     attempt,
