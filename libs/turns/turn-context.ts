@@ -7,7 +7,7 @@ import type { HistoryWindow, MemoryDelta, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
 import { KnownStreams } from '#event-store/known-streams.js'
 import { StateCache } from '#event-store/state-cache.js'
-import { foldStream, type Queryable } from '#event-store/stream-reader.js'
+import { foldStreams, type Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import {
   newestSummary,
@@ -174,10 +174,11 @@ async function shown(
   agentId: string,
   { agentVersion, seen }: StepState,
 ): Promise<AgentWithBlocks> {
-  const agent = (await foldStream(reads, tenantId, agentId, agentVersion)).state as AgentState
-  const ids = agent.blocks.map((block) => block.id).filter((id) => seen[id] !== undefined)
-  const folded = await Promise.all(ids.map((id) => foldStream(reads, tenantId, id, seen[id])))
-  return { agent, blocks: folded.map((stream) => stream.state as BlockState) }
+  const versions = new Map([[agentId, agentVersion], ...Object.entries(seen)])
+  const folded = await foldStreams(reads, tenantId, [...versions.keys()], versions)
+  const agent = folded.get(agentId)?.state as AgentState
+  const blocks = agent.blocks.flatMap(({ id }) => folded.get(id)?.state ?? [])
+  return { agent, blocks: blocks as BlockState[] }
 }
 
 function withinWindow(

@@ -20,7 +20,7 @@ export interface FleetOptions {
   readonly modelMs: readonly [number, number]
   readonly redisUrl?: string | undefined
   readonly lacks?: readonly Lack[]
-  /** A server of its own, as `npm start` has one, that takes more connections than usual. */
+  /** A server of its own, as `npm start` has one, that notes when it committed what. */
   readonly ownServer?: boolean
 }
 
@@ -34,8 +34,6 @@ export interface TurnFleet {
   readonly product: Product
   close(): Promise<void>
 }
-
-const CONNECTIONS = 400
 
 export async function openTurnFleet(options: FleetOptions): Promise<TurnFleet> {
   const { random, workers, agents, turnsEach, redisUrl, searchShare = 0.25 } = options
@@ -94,7 +92,6 @@ async function ownServer(): Promise<EmbeddedServer> {
   const server = await openEmbeddedServer()
   const client = new pg.Client({ connectionString: server.url })
   await client.connect()
-  await client.query(`alter system set max_connections = ${CONNECTIONS}`)
   await client.query('alter system set track_commit_timestamp = on')
   await client.end()
   await server.kill(() => {})

@@ -39,9 +39,10 @@ export async function killWorkers(
     const killedAt = Date.now()
     victim.signal('SIGKILL')
     const runs = await runsOf(sql, victim.workerId)
-    void crew.hire(1)
     orphans += runs.length
     recoveryMs.push(...(await recovered(sql, runs, killedAt)))
+    // Not before: two cores would start a program instead of taking turns up.
+    void crew.hire(1)
   }
   await crew.complete()
   return { kills, inFlightMin, orphans, recoveryMs: recoveryMs.sort((a, b) => a - b) }
