@@ -1,14 +1,14 @@
 /**
  * How many wrong programs the specs of the domain tell from the right one: every file of `libs/domain` is
  * changed in one place after another, and judged by its own specs (`merge.ts` by `merge.spec.ts` and
- * `merge-….spec.ts`), or by all of them where it has none.
+ * `merge-….spec.ts`), or, where it has none, by those that import it and those of the files that do.
  *
  *     npm run mutation [-- name…]     e.g. merge block-undo
  *
  * Prints every change that no spec noticed, then the scores. Fails below the score that is promised. What else there
  * is to set stands in stryker.config.mjs.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { Stryker } from '@stryker-mutator/core'
 
 const FOLDER = 'libs/domain'
@@ -51,8 +51,23 @@ function percent(noticed, missed) {
 }
 
 function mutated(name) {
-  const own = specs.filter((spec) => spec.startsWith(`${name}.`) || spec.startsWith(`${name}-`))
-  const testMatch = (own.length > 0 ? own : specs).map((spec) => `<rootDir>/${FOLDER}/${spec}`)
+  const testMatch = [...judges(name)].map((spec) => `<rootDir>/${FOLDER}/${spec}`)
   const options = { mutate: [`${FOLDER}/${name}.ts`], jest: { config: { testMatch } } }
   return new Stryker(options).runMutationTest()
+}
+
+function judges(name, seen = new Set()) {
+  const own = specs.filter((spec) => spec.startsWith(`${name}.`) || spec.startsWith(`${name}-`))
+  if (own.length > 0 || seen.has(name)) return new Set(own)
+  seen.add(name)
+  const importers = all.filter((file) => imports(file, name))
+  return new Set(
+    importers.flatMap((file) =>
+      specs.includes(file) ? [file] : [...judges(file.slice(0, -'.ts'.length), seen)],
+    ),
+  )
+}
+
+function imports(file, name) {
+  return readFileSync(`${FOLDER}/${file}`, 'utf8').includes(`from './${name}.js'`)
 }

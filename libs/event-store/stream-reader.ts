@@ -46,7 +46,8 @@ const COLUMNS = `e.tenant_id, e.stream_id, e.version, e.type, e.actor, e.command
 /**
  * Each stream from its newest snapshot, or after what is known of it: no more than $5 events of each. By a
  * lateral join with a limit, since no plan may ever read the log through for it: one that is made while the
- * tables are new and not analyzed yet is kept, and would.
+ * tables are new and not analyzed yet is kept, and would. The conditions on `s` always hold: by them the planner
+ * expects one stream, and keeps its plan where it would make a new one, five times dearer, for each call.
  */
 const FOLD = {
   name: 'fold-streams',
@@ -61,6 +62,7 @@ const FOLD = {
        where tenant_id = $1 and stream_id = s.stream_id and version <= s.up_to
          and version >= coalesce(p.version, s.known + 1)
        order by version limit $5) e
+   where s.known >= 0 and s.up_to >= 0
    order by e.stream_id, e.version`,
   ...UNREAD,
 }

@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely'
+import type { Queryable } from '#event-store/stream-reader.js'
 import type { SpokenContent, SummaryContent } from '#postgres/message-content.js'
 import type { Tables } from '#postgres/tables.js'
 
@@ -19,43 +20,46 @@ export interface PastMessageOfRun extends ConversationMessage {
 const PAST_MESSAGES_MAX = 2_000
 
 /**
+ * Messages of earlier turns, newest first. By a lateral join with limits: no plan, and none that is made while the
+ * tables are new, may read other agents' messages for it. What became of an answered call stands in its return;
+ * a summary comes before them all.
+ */
+const PAST = `
+  from (select run_id, seq from turns
+         where tenant_id = $1 and agent_id = $2 and seq < $3
+           and ($4::text is null or seq > (select r.seq from turns r where r.tenant_id = $1 and r.run_id = $4))
+         order by seq desc limit $5) t
+ cross join lateral (
+       select message_id, role, content, created_at, version, item from messages
+        where tenant_id = $1 and run_id = t.run_id and role not in ('approval', 'summary')
+        order by version desc, item desc limit $5) m`
+
+/**
  * The newest messages of an agent's earlier turns, oldest first.
  *
  * @param after the newest run that no longer counts among them
  */
 export async function pastMessages(
-  db: Kysely<Tables>,
+  reads: Queryable,
   tenantId: string,
   agentId: string,
   beforeSeq: number,
   after: string | null,
 ): Promise<{ messages: PastMessageOfRun[]; total: number }> {
-  const turns = db
-    .selectFrom('messages as m')
-    .innerJoin('turns as t', (join) =>
-      join.onRef('t.tenant_id', '=', 'm.tenant_id').onRef('t.run_id', '=', 'm.run_id'),
-    )
-    .where('t.tenant_id', '=', tenantId)
-    .where('t.agent_id', '=', agentId)
-    .where('t.seq', '<', String(beforeSeq))
-    // What became of an answered call stands in its return; a summary comes before them all.
-    .where('m.role', 'not in', ['approval', 'summary'])
-  const earlier =
-    after === null
-      ? turns
-      : turns.where(sql<SqlBool>`t.seq > (select r.seq from turns r
-          where r.tenant_id = ${tenantId} and r.run_id = ${after})`)
-  const rows = await earlier
-    .select(['m.message_id', 'm.role', 'm.content', 'm.created_at', 'm.run_id'])
-    .orderBy('t.seq', 'desc')
-    .orderBy('m.version', 'desc')
-    .orderBy('m.item', 'desc')
-    .limit(PAST_MESSAGES_MAX)
-    .execute()
-  const messages = rows.reverse() as PastMessageOfRun[]
+  const of = [tenantId, agentId, beforeSeq, after]
+  const { rows } = await reads.query<PastMessageOfRun>({
+    name: 'past-messages',
+    text: `select m.message_id, m.role, m.content, m.created_at, t.run_id ${PAST}
+            order by t.seq desc, m.version desc, m.item desc limit $5`,
+    values: [...of, PAST_MESSAGES_MAX],
+  })
+  const messages = rows.reverse()
   if (messages.length < PAST_MESSAGES_MAX) return { messages, total: messages.length }
-  const count = await earlier.select(sql<string>`count(*)`.as('n')).executeTakeFirstOrThrow()
-  return { messages, total: Number(count.n) }
+  const { rows: counted } = await reads.query<{ total: number }>({
+    text: `select count(*)::int as total ${PAST}`,
+    values: [...of, null],
+  })
+  return { messages, total: counted[0]?.total ?? messages.length }
 }
 
 /** What a turn is sent in place of the messages of older ones. */
@@ -72,22 +76,23 @@ export interface Summary {
  * @param messageId the one it was sent
  */
 export async function newestSummary(
-  db: Kysely<Tables>,
+  reads: Queryable,
   tenantId: string,
   agentId: string,
   seq: number,
   resetThrough: string | null,
   messageId?: string,
 ): Promise<Summary | null> {
-  const { rows } = await sql<{ message_id: string; content: SummaryContent }>`
-    select m.message_id, m.content from messages m
-      join turns t on t.tenant_id = m.tenant_id and t.run_id = m.run_id
-     where m.tenant_id = ${tenantId} and m.agent_id = ${agentId} and m.role = 'summary'
-       and t.seq <= ${seq}
-       and t.seq > coalesce((select r.seq from turns r
-            where r.tenant_id = ${tenantId} and r.run_id = ${resetThrough}), 0)
-       and (${messageId ?? null}::text is null or m.message_id = ${messageId ?? null})
-     order by t.seq desc, m.version desc limit 1`.execute(db)
+  const { rows } = await reads.query<{ message_id: string; content: SummaryContent }>({
+    name: 'newest-summary',
+    text: `select m.message_id, m.content from messages m
+      cross join lateral (select seq from turns where tenant_id = $1 and run_id = m.run_id limit 1) t
+      where m.tenant_id = $1 and m.agent_id = $2 and m.role = 'summary' and t.seq <= $3
+        and t.seq > coalesce((select r.seq from turns r where r.tenant_id = $1 and r.run_id = $4), 0)
+        and ($5::text is null or m.message_id = $5)
+      order by t.seq desc, m.version desc limit 1`,
+    values: [tenantId, agentId, seq, resetThrough, messageId ?? null],
+  })
   const [row] = rows
   if (!row) return null
   const { content: text, through_run_id } = row.content

@@ -90,7 +90,7 @@ export async function compileContext(
   const recorded = awaitsCompacted(turn) ? null : (turn.steps.at(-1)?.history ?? null)
   const [tools, summary] = await Promise.all([
     toolsByIds(db, tenantId, toolIds),
-    summaryFor(db, tenantId, turn, seq, agent, recorded),
+    summaryFor(reads, tenantId, turn, seq, agent, recorded),
   ])
   const settings =
     turn.options.override_system === null
@@ -104,7 +104,7 @@ export async function compileContext(
     tools: offered(tools.map(toModelTool), turn.options.client_tools),
   }
   const after = summary?.through_run_id ?? agent.resetThrough
-  const past = await pastMessages(db, tenantId, turn.agentId, seq, after)
+  const past = await pastMessages(reads, tenantId, turn.agentId, seq, after)
   const prompt = { ...bare, summary: summary?.text ?? null }
   const fitted = recorded
     ? { history: since(past.messages, recorded.from_message_id), omitted: recorded.omitted }
@@ -128,7 +128,7 @@ export async function compileContext(
 
 /** A step that was asked has the summary it was sent, if any; the next has the newest. */
 async function summaryFor(
-  db: Database,
+  reads: Queryable,
   tenantId: string,
   { agentId }: TurnState,
   seq: number,
@@ -137,7 +137,7 @@ async function summaryFor(
 ): Promise<Summary | null> {
   const sent = recorded?.summary_message_id
   if (recorded && !sent) return null
-  return newestSummary(db, tenantId, agentId, seq, resetThrough, sent)
+  return newestSummary(reads, tenantId, agentId, seq, resetThrough, sent)
 }
 
 /** What summaries have cost is no longer there for the steps. */
