@@ -4,6 +4,7 @@ import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Database } from '#postgres/database.js'
 import { type RunResult, runResult } from '#read-models/run-result.js'
+import { getRun } from '#read-models/runs.js'
 import type { Doorbell } from '#turns/ports.js'
 import type { TurnWaiters } from '#turns/turn-waiters.js'
 import type { Exchange } from './block-change.js'
@@ -79,7 +80,7 @@ export class TurnsController {
     await this.callbacks.check(turn.options.callback_url)
     const { runId, joined } = await takeIn(this, request, agentId, turn)
     if (joined) reply.header('x-run-joined', runId)
-    return renderRun((await this.#result(runId)).run)
+    return renderRun(there(runId, await getRun(this.db, TENANT, runId)))
   }
 
   async #takeIn({ request, reply }: Exchange, agentId: string, turn: TurnRequest): Promise<Intake> {
@@ -127,10 +128,13 @@ export class TurnsController {
   }
 
   async #result(runId: string, after = 0): Promise<RunResult> {
-    const result = await runResult(this.db, TENANT, runId, after)
-    if (!result) throw new Error(`run ${runId} was committed and is not there`)
-    return result
+    return there(runId, await runResult(this.db, TENANT, runId, after))
   }
+}
+
+function there<T>(runId: string, found: T | null): T {
+  if (found === null) throw new Error(`run ${runId} was committed and is not there`)
+  return found
 }
 
 /** As Letta's servers have it: clients before 1.0 would read the stream as JSON. */

@@ -68,13 +68,14 @@ export async function moveCheckpoint(
   lease: Lease,
   position: number,
 ): Promise<boolean> {
-  const { rows } = await db.query<{ checkpoint: string }>(
-    `with held as (select checkpoint from subscriptions where ${HELD} for no key update),
+  const { rows } = await db.query<{ checkpoint: string }>({
+    name: 'move-checkpoint',
+    text: `with held as (select checkpoint from subscriptions where ${HELD} for no key update),
           moved as (update subscriptions s set checkpoint = $5 from held h
                      where ${HELD} and h.checkpoint < $5)
      select checkpoint from held`,
-    [...holder(lease), position],
-  )
+    values: [...holder(lease), position],
+  })
   if (!rows[0]) throw new LostLease(lease)
   return Number(rows[0].checkpoint) < position
 }

@@ -6,6 +6,7 @@ const THROTTLE_MS = 5
 const RECONNECT_MS = 500
 /** Ids of one NOTIFY: its payload holds 8,000 bytes. */
 const IDS_MAX = 150
+const NOTIFY = { name: 'notify', text: 'select pg_notify($1, $2)' }
 
 /**
  * Tells other processes which ids have news, after the commit and off its path: NOTIFY inside a
@@ -38,7 +39,7 @@ export class Hints {
     if (ids.length === 0) return
     for (const id of ids) this.#ids.delete(id)
     this.#pause()
-    this.pool.query('select pg_notify($1, $2)', [this.channel, ids.join(' ')]).catch(() => {})
+    this.pool.query({ ...NOTIFY, values: [this.channel, ids.join(' ')] }).catch(() => {})
   }
 }
 
@@ -59,7 +60,7 @@ export class GrowthHint {
     const now = performance.now()
     const wasAtRest = now - this.#grewAt >= this.restMs
     this.#grewAt = now
-    if (wasAtRest) this.pool.query('select pg_notify($1, $2)', [this.channel, '']).catch(() => {})
+    if (wasAtRest) this.pool.query({ ...NOTIFY, values: [this.channel, ''] }).catch(() => {})
   }
 }
 
