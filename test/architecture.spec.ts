@@ -14,7 +14,18 @@ const LIBRARIES: readonly (readonly [name: string, packages: readonly string[]])
   ['turns', ['zod']],
   [
     'adapters',
-    ['@bull-board/api', 'bullmq', 'cron-parser', 'exa-js', 'ioredis', 'openai', 'pg', 'zod'],
+    [
+      '@bull-board/api',
+      'bullmq',
+      'bullmq-otel',
+      '@opentelemetry/api',
+      'cron-parser',
+      'exa-js',
+      'ioredis',
+      'openai',
+      'pg',
+      'zod',
+    ],
   ],
 ]
 const LINES_MAX = 300

@@ -10,7 +10,7 @@ import { prepareSchema } from './schema.js'
 const WAITING = `select 1 from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock' and state = 'active'`
 
-describe('the end of a parked job’s sleep, on Postgres', () => {
+describe('a queue on Postgres', () => {
   let database: TestDatabase
   let sql: pg.Pool
   let queue: Queue<object>
@@ -48,11 +48,15 @@ describe('the end of a parked job’s sleep, on Postgres', () => {
     return queue.getJobState(id)
   }
 
-  it('leaves a job alone that was taken meanwhile', async () => {
+  it('a job that is added where nobody traces carries no trace', async () => {
+    expect((await queue.add('job', {})).opts.telemetry).toBeUndefined()
+  })
+
+  it('a parked job that was taken in the moment its sleep is ended is left alone', async () => {
     expect(await takenDuring(endSleep)).toBe('active')
   })
 
-  it('control: BullMQ’s own promotion puts it back into the line while it runs', async () => {
+  it('control: by BullMQ’s own promotion it is put back into the line while it runs', async () => {
     expect(await takenDuring((job) => job.promote())).toBe('waiting')
   })
 })

@@ -1,3 +1,4 @@
+import { propagation } from '@opentelemetry/api'
 import {
   createPostgresBackend,
   type Job,
@@ -6,6 +7,7 @@ import {
   type WorkerOptions,
   withBackend,
 } from 'bullmq'
+import { BullMQOtel } from 'bullmq-otel'
 import { Redis } from 'ioredis'
 import { APPLICATION_ROLE } from '#postgres/database.js'
 
@@ -36,6 +38,15 @@ function postgres({ databaseUrl }: QueueConnection, max: number) {
   }
 }
 
+/**
+ * Where whoever started this process has loaded an OpenTelemetry SDK, adding and processing jobs are spans, and each
+ * job carries the trace it was added in. Without one, nothing is carried.
+ */
+function traced(): { telemetry?: BullMQOtel } {
+  const isOn = propagation.fields().length > 0
+  return isOn ? { telemetry: new BullMQOtel({ tracerName: 'palimpsest' }) } : {}
+}
+
 /** @param retries per request; null waits for ever, as a worker must. */
 export function openRedis(
   url: string,
@@ -61,8 +72,9 @@ export function openQueue<T>(
   onError: (error: unknown) => void,
 ): Queue<T> {
   const queue = redis
-    ? new Queue<T>(name, { connection: redis, prefix: connection.queuePrefix })
+    ? new Queue<T>(name, { ...traced(), connection: redis, prefix: connection.queuePrefix })
     : (new OnPostgres.Queue(name, {
+        ...traced(),
         connection: postgres(connection, connections),
       }) as unknown as Queue<T>)
   queue.on('error', onError)
@@ -84,9 +96,9 @@ export function openWorker<T, R>(
   name: string,
   { connection, redis, connections, onError }: WorkerPlace,
   process: (job: Job<T, R>, token?: string) => Promise<R>,
-  options: Omit<WorkerOptions, 'connection' | 'prefix' | 'runRetryDelay'>,
+  options: Omit<WorkerOptions, 'connection' | 'prefix' | 'runRetryDelay' | 'telemetry'>,
 ): Worker<T, R> {
-  const all = { ...options, runRetryDelay: RECONNECTED_MS }
+  const all = { ...options, ...traced(), runRetryDelay: RECONNECTED_MS }
   const worker = redis
     ? new Worker<T, R>(name, process, { ...all, connection: redis, prefix: connection.queuePrefix })
     : (new OnPostgres.Worker(name, process as never, {

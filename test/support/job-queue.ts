@@ -7,6 +7,7 @@ import {
   Worker,
   withBackend,
 } from 'bullmq'
+import type { BullMQOtel } from 'bullmq-otel'
 import { Redis } from 'ioredis'
 import type { Config } from '#adapters/config.js'
 import { until } from './feed-load.js'
@@ -34,10 +35,11 @@ export class JobQueues {
     this.#redis = config.redisUrl ? new Redis(config.redisUrl) : null
   }
 
-  queue(name: string): Queue {
+  queue(name: string, telemetry?: BullMQOtel): Queue {
+    const traced = telemetry ? { telemetry } : {}
     const queue = this.#redis
-      ? new Queue(name, { connection: this.#redis, prefix: this.config.queuePrefix })
-      : new OnPostgres.Queue(name, { connection: this.#postgres() })
+      ? new Queue(name, { ...traced, connection: this.#redis, prefix: this.config.queuePrefix })
+      : new OnPostgres.Queue(name, { ...traced, connection: this.#postgres() })
     this.#open.push(queue as Queue)
     return queue as Queue
   }
