@@ -7,7 +7,15 @@ import { type BlockState, initialBlock } from './block-state.js'
 import { draft } from './draft.js'
 import type { Decided } from './event.js'
 import type { Append } from './streams.js'
-import { removeTrigger, setTrigger, TRIGGERS_MAX } from './trigger.js'
+import {
+  removeTrigger,
+  setTrigger,
+  TRIGGERS_MAX,
+  type Trigger,
+  type TriggerEvent,
+  triggersDetached,
+  withTrigger,
+} from './trigger.js'
 
 const by = { actor: user, now }
 const said = { name: 'ada', system: '', model: 'openai/m' }
@@ -73,6 +81,29 @@ describe('a trigger', () => {
     const without = draft(watching, events, by)
     expect(without.triggers).toEqual([])
     expect(codeOf(removeTrigger(without, 'trigger-1'))).toBe('trigger_not_found')
+  })
+
+  it('leaves those on other blocks alone when it ends', () => {
+    const others = [
+      { id: 'trigger-0', blockId: 'block-0' },
+      { id: 'trigger-2', blockId: 'block-2' },
+    ]
+    const [first, last] = others as [Trigger, Trigger]
+    const several = { ...watching, triggers: [first, ...watching.triggers, last] }
+    const events = value(removeTrigger(several, 'trigger-1'))
+    expect(events).toEqual([removed('removed')])
+    expect(draft(several, events, by).triggers).toEqual(others)
+    expect(triggersDetached(several, 'block-1')).toEqual([removed('block_detached')])
+    expect(withTrigger(others, events[0] as TriggerEvent)).toEqual(others)
+  })
+
+  it('is refused with what is in the way', () => {
+    const refusal = (decided: Decided<unknown>) => (decided.ok ? null : decided.rejection)
+    const unattached = refusal(setTrigger(alone, free, wish))
+    expect(unattached?.facts).toEqual({ block_id: 'block-1', agent_id: 'agent-1' })
+    const missing = refusal(removeTrigger(agent, 'trigger-9'))
+    expect(missing?.detail).toBe('Agent agent-1 has no trigger trigger-9')
+    expect(missing?.facts).toEqual({ agent_id: 'agent-1', trigger_id: 'trigger-9' })
   })
 
   it('ends with the attachment, the block and the agent, and the log says why', () => {
