@@ -299,7 +299,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
     }
   })
 
-  it('goes on within 5 s when the worker that takes it in is killed over it', async () => {
+  it('goes on within 5 s, before those behind it, when the worker that takes it in is killed over it', async () => {
     const agent = await stage.agent()
     stage.model.routeBy(() => ({ text: 'done' }))
     await worker.close()
@@ -310,6 +310,7 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
     await held.query('select from mailboxes where agent_id = $1 for update', [agent])
     const id = await add({ agent_id: agent, input: 'go' })
     await until(async () => (await queue.getJobState(id)) === 'active')
+    const behind = await add({ agent_id: agent, input: 'go on' })
     worker = await stage.product.startWorker()
     child.kill('SIGKILL')
     const killed = performance.now()
@@ -319,7 +320,12 @@ describe.each(BACKENDS)('a turn queued as a job, on %s', (backend, redis) => {
     await until(async () => (await stage.events(id, /^TurnQueued$/)).length === 1)
     expect(performance.now() - killed).toBeLessThan(HELD_MS_MAX)
     expect((await finished(queue, id)).state).toBe('completed')
-    expect(await turnsOf(agent)).toBe(1)
+    expect((await finished(queue, behind)).state).toBe('completed')
+    const { rows } = await stage.sql.query(
+      'select run_id from turns where agent_id = $1 order by seq',
+      [agent],
+    )
+    expect(rows.map(({ run_id }) => run_id)).toEqual([id, behind])
   })
 
   function environment(): NodeJS.ProcessEnv {

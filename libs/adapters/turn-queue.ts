@@ -12,6 +12,7 @@ import { classify } from '#event-store/fault.js'
 import { TURNS_QUEUE } from '#producer/turn-job.js'
 import type { TurnFailure, TurnResult } from '#producer/turn-result.js'
 import type { JobVerdict, QueueIntake } from '#turns/queue-intake.js'
+import { JobPlaces } from './job-places.js'
 import {
   endSleep,
   openQueue,
@@ -33,6 +34,8 @@ const CONCURRENCY = 1
 /** A worker that died holds the only place: others must find out soon. */
 const LOCK_MS = 3_000
 const STALLED_EVERY_MS = 1_000
+/** Whether the one that led before has let go of its job. */
+const LOOK_MS = 100
 /** A stalled job is taken in again, however often: that changes nothing. */
 const STALLED_MAX = 1_000
 /** Seconds an idle worker waits before it looks by itself. */
@@ -57,6 +60,7 @@ type TurnJob = Job<unknown, TurnResult>
 export class TurnQueue {
   readonly #queue: Queue<unknown>
   readonly #worker: Worker<unknown, TurnResult>
+  readonly #places: JobPlaces
   readonly #redis: Redis[] = []
   readonly #closing = new AbortController()
   #limit: NodeJS.Timeout | null = null
@@ -77,6 +81,7 @@ export class TurnQueue {
       return redis
     }
     this.#queue = openQueue(TURNS_QUEUE, connection, own(1), 1, onError)
+    this.#places = new JobPlaces(connection, TURNS_QUEUE)
     this.#worker = this.#openWorker(connection, own(null))
   }
 
@@ -86,10 +91,10 @@ export class TurnQueue {
    */
   lead(): void {
     this.#change(async () => {
-      while (!(await this.#setLimit())) {
-        await pause(RETRY_MS_MAX, this.#closing.signal)
-        if (this.#closing.signal.aborted) return
-      }
+      await this.#until(() => this.#setLimit(), RETRY_MS_MAX)
+      // What the one that led before was at comes first: nobody may overtake it.
+      await this.#until(() => this.#restored(), LOOK_MS)
+      if (this.#closing.signal.aborted) return
       this.#limit ??= setInterval(() => void this.#setLimit(), LIMIT_EVERY_MS)
       if (this.#worker.isRunning()) this.#worker.resume()
       else this.#worker.run().catch(this.onError)
@@ -112,6 +117,12 @@ export class TurnQueue {
     const closed = Promise.all([this.#changed, this.#worker.close(), this.#queue.close()])
     await waitAtMost(closed.catch(this.onError), deadlineMs)
     for (const redis of this.#redis) redis.disconnect()
+  }
+
+  /** Tries again and again, until it is done or this is to close. */
+  async #until(isDone: () => Promise<boolean>, everyMs: number): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted && !(await isDone())) await pause(everyMs, signal)
   }
 
   #change(to: () => Promise<void>): void {
@@ -139,7 +150,8 @@ export class TurnQueue {
   async #process(job: TurnJob, token: string | undefined): Promise<TurnResult> {
     const verdict = await this.#take(job)
     if (!verdict) {
-      await job.moveToWait(token)
+      // Where it cannot be given back, the next to lead finds it.
+      await this.#places.giveBack(job, token).catch(this.onError)
       throw new WaitingError()
     }
     if ('returns' in verdict) return verdict.returns
@@ -179,6 +191,13 @@ export class TurnQueue {
     } catch {
       // It wakes by itself.
     }
+  }
+
+  async #restored(): Promise<boolean> {
+    return this.#places.restore(this.#worker.id, Date.now()).catch((error) => {
+      this.onError(error)
+      return false
+    })
   }
 
   async #setLimit(): Promise<boolean> {
