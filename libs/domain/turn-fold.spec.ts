@@ -13,7 +13,6 @@ import {
   returned,
   start,
   USAGE,
-  USER,
 } from '../../test/support/turn-commands.js'
 import { draft } from './draft.js'
 import {
@@ -180,57 +179,6 @@ describe('the journal of a turn', () => {
       { ...STEP, calls: [call(0), { ...call(1), returned: returned(1, 1) }] },
     ])
     expect(one.attemptsWithoutProgress).toBe(0)
-  })
-
-  it('holds what was said to each call that waits for it, and leaves the others alone', () => {
-    const called = (index: number): TurnEvent => ({
-      type: 'ToolCalled',
-      payload: { step: 1, index, tool_call_id: `call_${index}`, name: 'x', args: '{}' },
-    })
-    const tool_call_ids = ['call_0', 'call_1', 'call_2', 'call_3']
-    const calling = at('10:02', asked, ...[0, 1, 2, 3, 4].map(called))
-    const waiting = at('10:03', calling, {
-      type: 'ApprovalRequested',
-      payload: { step: 1, tool_call_ids },
-    })
-    const answers = (state: TurnState) => state.steps[0]?.calls.map((call) => call.answer)
-    expect(answers(calling)).toEqual([undefined, undefined, undefined, undefined, undefined])
-    expect(answers(waiting)).toEqual([null, null, null, null, undefined])
-    const step = 1
-    const said = at(
-      '10:04',
-      waiting,
-      {
-        type: 'ApprovalGiven',
-        payload: {
-          step,
-          tool_call_ids: ['call_0', 'call_1'],
-          by: USER,
-          args: { call_1: '{"n":1}' },
-        },
-      },
-      {
-        type: 'ApprovalDenied',
-        payload: { step, tool_call_ids: ['call_2'], by: USER, reason: 'no' },
-      },
-      {
-        type: 'ToolAnswered',
-        payload: { step, tool_call_id: 'call_3', status: 'error', result: 'locked', by: USER },
-      },
-    )
-    expect(answers(said)).toEqual([
-      { kind: 'given', args: null, by: USER },
-      { kind: 'given', args: '{"n":1}', by: USER },
-      { kind: 'denied', reason: 'no', by: USER },
-      { kind: 'returned', status: 'error', result: 'locked', by: USER },
-      undefined,
-    ])
-    const bare = { step, tool_call_ids: ['call_0'], by: USER }
-    expect(answers(at('10:04', waiting, { type: 'ApprovalGiven', payload: bare }))?.[0]).toEqual({
-      kind: 'given',
-      args: null,
-      by: USER,
-    })
   })
 
   it('counts retries of its last step, and says before when there is none', () => {
