@@ -61,7 +61,8 @@ describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
   )
 
   it('control: without the liveness lock the turns wait for the lease', async () => {
-    const few = { agents: 40, turnsEach: 2, workers: 2, lacks: ['liveness'] } as const
+    const modelMs = [1_000, 3_000] as const
+    const few = { agents: 40, turnsEach: 2, workers: 2, modelMs, lacks: ['liveness'] } as const
     const opened = await openTurnFleet(fleet(few))
     try {
       await opened.load.start()
