@@ -1,36 +1,26 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Queue } from 'bullmq'
-import pg from 'pg'
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.js'
+import type pg from 'pg'
+import { openPostgresQueue, type PostgresQueue } from '../../test/support/postgres-queue.js'
 import { JobPlaces } from './job-places.js'
-import { openQueue } from './queue-connection.js'
-import { prepareSchema } from './schema.js'
 
 const NOW = Date.now()
 const LOCK_MS = 3_000
 
 describe('a job on Postgres whose worker died over it', () => {
-  let database: TestDatabase
+  let jobs: PostgresQueue
   let sql: pg.Pool
   let queue: Queue<object>
   let places: JobPlaces
 
   beforeAll(async () => {
-    database = await createTestDatabase()
-    await prepareSchema(database.url)
-    sql = new pg.Pool({ connectionString: database.url, max: 2 })
-    const connection = { redisUrl: null, queuePrefix: 'palimpsest', databaseUrl: database.url }
-    queue = openQueue<object>('jobs', connection, null, 2, (error) => {
-      throw error
-    })
-    places = new JobPlaces(connection, 'jobs')
+    jobs = await openPostgresQueue()
+    sql = jobs.sql
+    queue = jobs.queue
+    places = new JobPlaces(jobs.connection, queue.name)
   })
 
-  afterAll(async () => {
-    await queue.close()
-    await sql.end()
-    await database.drop()
-  })
+  afterAll(() => jobs.close())
 
   beforeEach(async () => {
     await queue.obliterate({ force: true })

@@ -43,14 +43,10 @@ export class JobPlaces {
       await job.moveToWait(token)
       return
     }
-    await this.#query(`${WAITS} and id = $2 and lock_token = $3 returning id`, [
-      this.queue,
-      job.id,
-      token,
-    ])
+    await this.#query(`${WAITS} and id = $2 and lock_token = $3`, [this.queue, job.id, token])
   }
 
-  /** @returns the only row. */
+  /** @returns the first row, of a statement that answers any. */
   async #query<R extends object>(text: string, values: readonly unknown[]): Promise<R> {
     const pool = createPool(this.connection.databaseUrl, { max: 1 })
     try {

@@ -1,35 +1,26 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Job, type Queue } from 'bullmq'
-import pg from 'pg'
-import { createTestDatabase, type TestDatabase } from '../../test/support/database.js'
+import type pg from 'pg'
 import { until } from '../../test/support/feed-load.js'
-import { endSleep, openQueue } from './queue-connection.js'
-import { prepareSchema } from './schema.js'
+import { openPostgresQueue, type PostgresQueue } from '../../test/support/postgres-queue.js'
+import { endSleep } from './queue-connection.js'
 
 /** It looked: now it waits for the row. */
 const WAITING = `select 1 from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock' and state = 'active'`
 
 describe('a queue on Postgres', () => {
-  let database: TestDatabase
+  let jobs: PostgresQueue
   let sql: pg.Pool
   let queue: Queue<object>
 
   beforeAll(async () => {
-    database = await createTestDatabase()
-    await prepareSchema(database.url)
-    sql = new pg.Pool({ connectionString: database.url, max: 2 })
-    const connection = { redisUrl: null, queuePrefix: 'palimpsest', databaseUrl: database.url }
-    queue = openQueue<object>('jobs', connection, null, 2, (error) => {
-      throw error
-    })
+    jobs = await openPostgresQueue()
+    sql = jobs.sql
+    queue = jobs.queue
   })
 
-  afterAll(async () => {
-    await queue.close()
-    await sql.end()
-    await database.drop()
-  })
+  afterAll(() => jobs.close())
 
   /** @returns the job's state after a worker took it just when `wake` was at work on it */
   async function takenDuring(wake: (job: Job) => Promise<void>): Promise<string> {

@@ -34,8 +34,8 @@ const CONCURRENCY = 1
 /** A worker that died holds the only place: others must find out soon. */
 const LOCK_MS = 3_000
 const STALLED_EVERY_MS = 1_000
-/** Whether the one that led before has let go of its job. */
-const LOOK_MS = 100
+/** Until the one that led before has let go of its job, or the database answers. */
+const RESTORE_EVERY_MS = 500
 /** A stalled job is taken in again, however often: that changes nothing. */
 const STALLED_MAX = 1_000
 /** Seconds an idle worker waits before it looks by itself. */
@@ -93,7 +93,7 @@ export class TurnQueue {
     this.#change(async () => {
       await this.#until(() => this.#setLimit(), RETRY_MS_MAX)
       // What the one that led before was at comes first: nobody may overtake it.
-      await this.#until(() => this.#restored(), LOOK_MS)
+      await this.#until(() => this.#restored(), RESTORE_EVERY_MS)
       if (this.#closing.signal.aborted) return
       this.#limit ??= setInterval(() => void this.#setLimit(), LIMIT_EVERY_MS)
       if (this.#worker.isRunning()) this.#worker.resume()
