@@ -1,3 +1,4 @@
+import '#adapters/compile-early.js'
 import { runService } from '#adapters/service.js'
 import { UNSAFE_DURABILITY_WARNING } from '#postgres/boot-checks.js'
 import { openApi } from './api.js'

@@ -17,6 +17,8 @@ import { ANSWERED_TYPES, ANSWERS, TurnAnswers } from '#turns/turn-answers.js'
 
 /** Of the process that takes jobs in: an advisory lock of the database. */
 const INTAKE_LOCK = 7_236_013_551
+/** Of the feed of a worker that another one spares the watching: readers and hints shorten it. */
+const REST_MS = 1_000
 /** After one of these the queue is made to follow the table of schedules. */
 const SCHEDULING_TYPES: readonly string[] = ['AgentScheduled', 'AgentUnscheduled']
 
@@ -46,7 +48,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   const queue = new TurnQueue(connection, intake, onError, options.park)
   const schedules = new ScheduleQueue(connection, new ScheduleIntake(options), onError)
   const jobs = new ProducerQueues(connection, onError)
-  const feed = new Feed({ reads, onError })
+  const feed = new Feed({ reads, onError, restMs: REST_MS })
   const listener = new HintListener(connection.databaseUrl, FEED_HINTS, () => feed.wake())
   await listener.open()
   feed.start()

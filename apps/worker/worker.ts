@@ -37,7 +37,7 @@ import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
 import { openTriggers } from './triggers.js'
 
-const READS_MAX = 12
+const READS_MAX = 8
 /** The one tenant there is until tenancy comes. */
 const TENANT = 'default'
 /** A worker that drains gives its turns so long to end the step they are at. */

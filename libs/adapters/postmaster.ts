@@ -26,7 +26,8 @@ export const PALIMPSEST = 'palimpsest'
 /** Below the range from which systems take ports for outgoing connections: a server that is started
  * again finds its own port free. */
 const PORTS = { first: 20_000, count: 12_000 } as const
-const CONNECTIONS_MAX = 200
+/** A worker may take 20 of them, an api process 30: a dozen workers beside one server. */
+const CONNECTIONS_MAX = 400
 const LOG_BYTES_MAX = 8 * 1024 * 1024
 /** Larger than any process id. */
 const PID_OF_NOBODY = 2_147_483_647

@@ -8,6 +8,8 @@ export interface PollerOptions {
   readonly onError?: (error: unknown) => void
   /** How long one old transaction may hold up the fence before locks are looked at, in milliseconds. */
   readonly stalledMs?: number
+  /** The longest pause between two looks, in milliseconds: longer where nobody asks for the lag. */
+  readonly restMs?: number
 }
 
 /** Whoever takes what the poller has found to be certain. */
@@ -25,15 +27,15 @@ export interface PollerTarget {
 }
 
 const POLL_MS_MIN = 2
-const POLL_MS_MAX = 50
+const REST_MS = 50
 /** What transactions that were under way at a look take to end: a flush, and what waits before it. */
 const SETTLE_MS = 3
 /**
- * The poller rests so many times as long as it has worked: a look and a page cost as much as dozens of
+ * The poller breathes so many times as long as it has worked: a look and a page cost as much as dozens of
  * events, writers pay for that where they share the processor, and a page that is read later is larger.
  */
-const REST_FACTOR = 4
-const REST_MS_MAX = 8
+const BREATH_FACTOR = 4
+const BREATH_MS_MAX = 8
 const RECONNECT_MS = 500
 
 /** Somebody who waits until what is committed now can be read. */
@@ -123,6 +125,7 @@ export class FeedPoller {
     // A connection that breaks while it is held says so as an event too; unheard, it ends the process.
     session.on('error', ignore)
     let broken = true
+    const { restMs = REST_MS } = this.options
     try {
       const fence = new Fence(session, this.options.stalledMs)
       let pauseMs = POLL_MS_MIN
@@ -137,11 +140,11 @@ export class FeedPoller {
         passed = certified
         this.#settle(certified)
         const isAwaited = !idle || this.#waiters.size > 0
-        pauseMs = isAwaited ? POLL_MS_MIN : Math.min(pauseMs * 2, POLL_MS_MAX)
+        pauseMs = isAwaited ? POLL_MS_MIN : Math.min(pauseMs * 2, restMs)
         // However many hints come, there is time to breathe between two looks.
-        const restMs = Math.min(Math.max(POLL_MS_MIN, workedMs * REST_FACTOR), REST_MS_MAX)
-        await sleep(restMs)
-        if (await this.#pause(pauseMs - restMs)) pauseMs = POLL_MS_MIN
+        const breathMs = Math.min(Math.max(POLL_MS_MIN, workedMs * BREATH_FACTOR), BREATH_MS_MAX)
+        await sleep(breathMs)
+        if (await this.#pause(pauseMs - breathMs)) pauseMs = POLL_MS_MIN
       }
       broken = false
     } finally {

@@ -38,8 +38,7 @@ export class TurnExpiry {
       name: 'expired-turns',
       text: `select tenant_id, run_id, agent_id from turns
               where deadline <= clock_timestamp() and status in ('queued', 'parked')
-              order by deadline limit $1`,
-      values: [SWEPT_MAX],
+              order by deadline limit ${SWEPT_MAX}`,
     })
     const actor = { kind: 'system', id: workerId } as const
     for (const { tenant_id: tenantId, run_id, agent_id } of rows) {

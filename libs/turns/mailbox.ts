@@ -143,11 +143,14 @@ export async function abandonedMailboxes(
     second: string
   }>({
     name: 'abandoned-mailboxes',
+    // The living are read once, not for each mailbox: all of them belong to somebody while all is well.
     text: `select m.tenant_id, m.agent_id, m.epoch, ${RING_SECOND} as second
              from mailboxes m
             where m.pending > 0 and m.ready_at < clock_timestamp() - interval '500 milliseconds'
               and (m.not_before is null or m.not_before <= clock_timestamp())
-              and (m.owner = $1 or ${OWNER_IS_GONE})
+              and (m.owner is null or m.owner <> all (array(
+                     select w.worker_id from workers w
+                      where w.worker_id <> $1 and w.lease_until > clock_timestamp())))
             order by m.ready_at limit $2`,
     values: [workerId, limit],
   })

@@ -63,8 +63,7 @@ export class TriggerSweep {
               where w.due_at <= clock_timestamp()
                 and not exists (select from turns r where r.tenant_id = w.tenant_id and r.run_id = w.run_id
                                    and r.status in ('queued', 'running', 'parked'))
-              order by w.due_at limit $1`,
-      values: [SWEPT_MAX],
+              order by w.due_at limit ${SWEPT_MAX}`,
     })
     for (const row of rows) await this.#wake(row)
   }

@@ -60,7 +60,8 @@ export class TurnLoad {
       await pause(POLL_MS)
     }
     for (const { id, turns } of this.#busy.values()) {
-      this.faults.push(`${id}: of ${turns.length} turns some have not ended`)
+      const runIds = turns.map(({ runId }) => runId)
+      this.faults.push(`${id}: some turns have not ended: ${await this.#standing(runIds)}`)
     }
   }
 
@@ -78,6 +79,19 @@ export class TurnLoad {
       `select count(*)::int as count from turns where status in ('queued', 'running')`,
     )
     return rows[0]?.count ?? 0
+  }
+
+  /** Each turn's status, its last event and how long ago that was. */
+  async #standing(runIds: readonly string[]): Promise<string> {
+    const { rows } = await this.options.sql.query<{ standing: string }>(
+      `select format('%s %s %s since %s', t.run_id, t.status, e.type, now() - e.recorded_at) as standing
+         from turns t cross join lateral (
+           select type, recorded_at from events
+            where tenant_id = t.tenant_id and stream_id = t.run_id order by version desc limit 1) e
+        where t.tenant_id = 'default' and t.run_id = any($1) order by t.seq`,
+      [runIds],
+    )
+    return rows.map(({ standing }) => standing).join('; ')
   }
 
   async #run(): Promise<void> {

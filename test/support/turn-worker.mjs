@@ -2,6 +2,7 @@
 //   KILL_AFTER=n                   SIGKILL to itself right after its n-th commit of a turn
 //   WORKER_LACKS=fence,liveness,…  what a control arm leaves out: here, and nowhere in the product
 
+import '../../dist/libs/adapters/compile-early.js'
 import { openWorker } from '../../dist/apps/worker/worker.js'
 import { readConfig } from '../../dist/libs/adapters/config.js'
 import { WakeQueue } from '../../dist/libs/adapters/wake-queue.js'
