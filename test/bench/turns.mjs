@@ -1,6 +1,6 @@
 // What a turn costs besides the model: two model calls and one edit, with a model that answers at once. One
 // at a time through HTTP; many that wait already, as a worker finds them; and BullMQ alone, for whom a job
-// is nothing but itself.
+// is nothing but itself. And how soon a model's call is broken off in the worker when the api is told to cancel.
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,6 +17,8 @@ const BUSY = { agents: 400, turnsEach: 5 }
 const QUICK = { agents: 100, turnsEach: 5 }
 const IDLE_AGENTS = 50
 const PLACES = 64
+/** Turns cancelled one after another, and those before them that are not counted. */
+const CANCELS = { counted: 500, before: 50 }
 /** Commits of such a turn, each of which waits for a flush. */
 const COMMITS = 5
 
@@ -29,6 +31,10 @@ export async function turns(bench) {
       inFlight: 1,
       arms: { [name]: ({ url }) => idle(url, redisUrl) },
       more: (of) => ({ [name]: { overFlushesMs: of[name].p50 - COMMITS * of[RAW].p50 } }),
+    })
+    await bench.compare({
+      inFlight: 1,
+      arms: { [`cancel until broken off, queue on ${queue}`]: ({ url }) => cancels(url, redisUrl) },
     })
     const size = bench.quick ? QUICK : BUSY
     await bench.compare({
@@ -90,6 +96,36 @@ async function busy(url, redisUrl, size) {
   }
 }
 
+/** From asking the api to cancel until the call of the model breaks off in the worker. */
+async function cancels(url, redisUrl) {
+  const services = await start(url, redisUrl)
+  const [agent] = await makeAgents(services, 1)
+  const cancel = async () => {
+    const asked = services.told()
+    const { id } = await post(services, `/agents/${agent}/messages/async`, { input: 'wait' })
+    await asked
+    const brokenOff = services.told()
+    const begun = performance.now()
+    const ended = post(services, `/runs/${id}/cancel`, {})
+    await brokenOff
+    const ms = performance.now() - begun
+    const { status } = await ended
+    if (status !== 'cancelled') throw new Error(`a cancelled run is ${status}`)
+    return ms
+  }
+  return {
+    async measure() {
+      for (let n = 0; n < CANCELS.before; n++) await cancel()
+      const took = []
+      for (let n = 0; n < CANCELS.counted; n++) took.push(await cancel())
+      took.sort((a, b) => a - b)
+      const [p50, p99] = [0.5, 0.99].map((share) => took[Math.floor(took.length * share)])
+      return { perSecond: Number.NaN, p50, p99, done: took.length }
+    },
+    close: services.close,
+  }
+}
+
 /** A job that does nothing: from adding it to hearing that it is completed. */
 async function bullmq(url, redisUrl) {
   const name = `bench-${randomUUID()}`
@@ -136,6 +172,8 @@ async function start(url, redisUrl) {
   const [[{ port }]] = await Promise.all([once(api, 'message'), once(worker, 'message')])
   return {
     url: `http://127.0.0.1:${port}/v1`,
+    /** What the worker says next. */
+    told: () => once(worker, 'message'),
     async workerCpuMs() {
       worker.send('cpu')
       const [{ cpuMs }] = await once(worker, 'message')
