@@ -27,14 +27,17 @@ const RECONNECTED_MS = 500
 
 const OnPostgres = withBackend(createPostgresBackend)
 
-/** BullMQ opens pools of its own: only their options reach them. */
+/**
+ * BullMQ opens pools of its own: only their options reach them. They do not wait for the disk: what a crash of the server
+ * takes back of what we did to a queue is done again, since the log alone says what is to be done.
+ */
 function postgres({ databaseUrl }: QueueConnection, max: number) {
   return {
     connectionString: databaseUrl,
     schema: SCHEMA,
     max,
     keepAlive: true,
-    options: `-c role=${APPLICATION_ROLE}`,
+    options: `-c role=${APPLICATION_ROLE} -c synchronous_commit=off`,
   }
 }
 
