@@ -62,8 +62,9 @@ export async function cutAtRandom(
   goesOn: (chunks: readonly Chunk[]) => object,
 ): Promise<Missed> {
   const missed: Missed = { cuts: 0, gaps: 0, duplicates: 0 }
-  const agent = await stage.agent([await stage.block('')])
   while (missed.cuts < cuts) {
+    // One that has never said anything: a conversation that fills its window asks its model for a summary.
+    const agent = await stage.agent([await stage.block('')])
     const text = Array.from({ length: WORDS }, (_, i) => `w${i}é[DONE]🙂`).join(' ')
     const call = { name: 'memory_insert', arguments: { label: 'notes', new_string: text } }
     stage.model.script([
