@@ -6,6 +6,7 @@ import {
   countTools,
   getTool,
   listTools,
+  toolSchemas,
   toolsByIds,
   toolsByNames,
   toolsOfAgent,
@@ -106,6 +107,8 @@ describe("clients' tools", () => {
     expect(names).toEqual([b, a])
     const ids = [b?.tool_id ?? '', 'tool-none', a?.tool_id ?? '']
     expect(await toolsByIds(db, tenantId, ids)).toEqual([b, a])
+    const told = (await toolSchemas(pool, tenantId, ids)).map(({ json_schema }) => json_schema)
+    expect(told).toEqual([schema('tool_b'), schema('tool_a')])
   })
 
   it('are listed by each filter, % and _ meaning themselves', async () => {

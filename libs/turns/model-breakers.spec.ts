@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Pool } from 'pg'
+import type { Pool, QueryConfig } from 'pg'
+import type { Queryable } from '#event-store/stream-reader.js'
 import { createPool } from '#postgres/database.js'
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js'
 import { type CallLeave, ModelBreakers } from './model-breakers.js'
@@ -55,6 +56,19 @@ describe('the breakers of all workers', () => {
       `select failures, open_until from model_breakers where limited_as = 'groq:failing'`,
     )
     expect(rows).toEqual([{ failures: 4, open_until: null }])
+  })
+
+  it('are looked at once for all calls that begin at the same moment', async () => {
+    let looks = 0
+    const counted = {
+      query(asked: QueryConfig) {
+        looks += 1
+        return pool.query(asked)
+      },
+    }
+    const breakers = new ModelBreakers(counted as Queryable)
+    await Promise.all(Array.from({ length: 32 }, () => leave(breakers, 'groq:crowded')))
+    expect(looks).toBe(1)
   })
 
   it('write nothing while all is well, and keep no answer from its turn when the database is away', async () => {

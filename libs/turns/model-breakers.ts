@@ -8,6 +8,13 @@ const CLOSED_KEPT_MS = 100
 /** When many change a breaker at the same moment, some look again after this. */
 const CROWDED_MS = 500
 
+/** By the database's clock; changes are null where nobody has written it yet. */
+interface FoundBreaker {
+  readonly state: BreakerState
+  readonly changes: string | null
+  readonly now: number
+}
+
 /** Leave to make a call; `settle` is told what came of it. */
 export interface CallLeave {
   readonly limitedAs: string | null
@@ -22,6 +29,8 @@ export interface CallLeave {
 export class ModelBreakers {
   /** When a breaker was last found closed, by this process's own clock. */
   readonly #closedAt = new Map<string, number>()
+  /** Looks under way: calls that begin meanwhile take what they find. */
+  readonly #looks = new Map<string, Promise<FoundBreaker>>()
 
   constructor(private readonly db: Queryable) {}
 
@@ -32,7 +41,7 @@ export class ModelBreakers {
   async admit(limitedAs: string | null): Promise<CallLeave | { readonly waitMs: number }> {
     if (limitedAs === null || this.#wasClosed(limitedAs)) return { limitedAs, state: CLOSED }
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const found = await this.#read(limitedAs)
+      const found = await (tries === 0 ? this.#look(limitedAs) : this.#read(limitedAs))
       const admission = admit(found.state, found.now)
       if (!admission.admitted) return { waitMs: admission.until - found.now }
       const { state } = admission
@@ -64,7 +73,15 @@ export class ModelBreakers {
     return at !== undefined && performance.now() - at < CLOSED_KEPT_MS
   }
 
-  async #read(limitedAs: string) {
+  #look(limitedAs: string): Promise<FoundBreaker> {
+    const underWay = this.#looks.get(limitedAs)
+    if (underWay) return underWay
+    const look = this.#read(limitedAs).finally(() => this.#looks.delete(limitedAs))
+    this.#looks.set(limitedAs, look)
+    return look
+  }
+
+  async #read(limitedAs: string): Promise<FoundBreaker> {
     const { rows } = await this.db.query<{
       now: number
       changes: string | null

@@ -4,8 +4,8 @@ import type { Actor } from '#domain/actor.js'
 import type { AgentState } from '#domain/agent.js'
 import type { BlockState } from '#domain/block-state.js'
 import type { CallState, StepState } from '#domain/turn.js'
+import type { Seen } from '#domain/turn-events.js'
 import type { KnownStreams } from '#event-store/known-streams.js'
-import type { Queryable } from '#event-store/stream-reader.js'
 import { derivedId } from '#read-models/derived-id.js'
 import { prepareAnswered, usedArguments } from './answered-call.js'
 import { terminalTools } from './builtin-tools.js'
@@ -36,12 +36,22 @@ export async function toolStep(
   signal: AbortSignal,
 ): Promise<{ readonly tool: ToolStep; readonly by: ToolCommit }> {
   const { reads, streams, db, search } = options
-  const agent = (await streams.fold(tenantId, [agentId])).get(agentId)?.state as AgentState
+  const shown = Object.keys(step.seen)
+  const now = await streams.fold(tenantId, [agentId, ...shown])
+  const agent = now.get(agentId)?.state as AgentState
   const newBlockId = (n: number) => derivedId('block', tenantId, runId, step.step, call.index, n)
   const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
   const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
   const { edits, describe } = await prepareAnswered(call, agent, sources)
-  const news = agent.settings.memory_updates ? await moved(reads, tenantId, before, step) : []
+  // As late as can be, since what comes later is told at the next step: a tool that edits has taken no time,
+  // one that reads may have taken seconds.
+  const isFresh = edits.length > 0 || !agent.settings.memory_updates
+  const latest = isFresh ? now : await streams.fold(tenantId, shown)
+  const blocks = shown.map((id) => latest.get(id)?.state as BlockState)
+  const known = toldOrSeen(before, step)
+  const news = agent.settings.memory_updates
+    ? await movedBlocks(reads, tenantId, blocks, known)
+    : []
   const tool: ToolStep = {
     runId,
     agentId,
@@ -62,16 +72,11 @@ export async function toolStep(
   return { tool, by: { actor, fingerprint } }
 }
 
-/** Read just before the commit that asks the model again: what comes later is told at the next step. */
-function moved(
-  reads: Queryable,
-  tenantId: string,
-  before: readonly StepState[],
-  step: StepState,
-): Promise<BlockState[]> {
+/** The versions of its blocks that a step's model knows of, in full or not. */
+function toldOrSeen(before: readonly StepState[], step: StepState): Seen {
   const told = toldVersions([...before, step])
   const known = Object.entries(step.seen).map(
     ([id, version]) => [id, Math.max(version, told[id] ?? 0)] as const,
   )
-  return movedBlocks(reads, tenantId, Object.fromEntries(known))
+  return Object.fromEntries(known)
 }

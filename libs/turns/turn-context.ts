@@ -15,7 +15,7 @@ import {
   pastMessages,
   type Summary,
 } from '#read-models/conversation.js'
-import { toolsByIds } from '#read-models/tools.js'
+import { type ToolSchema, toolSchemas } from '#read-models/tools.js'
 import {
   type CompiledPrompt,
   estimateTokens,
@@ -82,14 +82,14 @@ export async function compileContext(
   seq: number,
 ): Promise<TurnContext> {
   const first = turn.steps[0]
-  const { reads, db, streams = new KnownStreams(reads, new StateCache(0)) } = sources
+  const { reads, streams = new KnownStreams(reads, new StateCache(0)) } = sources
   const { agent, blocks } = first
     ? await shown(reads, tenantId, turn.agentId, first)
     : await heads(streams, tenantId, turn.agentId)
   const toolIds = agent.tools.map((tool) => tool.id)
   const recorded = awaitsCompacted(turn) ? null : (turn.steps.at(-1)?.history ?? null)
   const [tools, summary] = await Promise.all([
-    toolsByIds(db, tenantId, toolIds),
+    toolSchemas(reads, tenantId, toolIds),
     summaryFor(reads, tenantId, turn, seq, agent, recorded),
   ])
   const settings =
@@ -215,11 +215,7 @@ function offered(own: readonly ModelTool[], callers: readonly ModelTool[] = []):
   return [...own.filter((tool) => !names.has(tool.name)), ...callers]
 }
 
-function toModelTool(row: {
-  name: string
-  description: string | null
-  json_schema: object
-}): ModelTool {
+function toModelTool(row: ToolSchema): ModelTool {
   const schema = row.json_schema as { description?: string; parameters?: Record<string, unknown> }
   return {
     name: row.name,
