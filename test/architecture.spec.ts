@@ -84,6 +84,13 @@ describe('the house', () => {
     }
   })
 
+  it('has services that compile early: they import that before anything else', () => {
+    const programs = code.filter(({ path }) => /^apps\/(api|worker)\/main\.ts$/.test(path))
+    expect(programs.map(({ imports }) => imports[0])).toEqual(
+      Array(2).fill('#adapters/compile-early.js'),
+    )
+  })
+
   it('has no file over 300 lines, no barrel, no drawer for odds and ends', () => {
     expect(
       sources

@@ -57,7 +57,6 @@ const WINDOW = 2_000
 const KEPT_MAX = 100
 /** Of the one who makes them: an advisory lock of the database, given free when its session ends. */
 const MAKER_LOCK = 7_304_215_118
-const UNLOCK = 'select pg_advisory_unlock($1)'
 
 /**
  * Makes the checkpoints of the log: after the fact, from the certain part of it, so that no writer
@@ -96,7 +95,8 @@ export class CheckpointMaker {
     await this.#pass
     // Given back first: the server notices that a session has ended some time after its client ended it.
     // A session that broke has nothing left to give back.
-    if (this.#leads) await this.#session?.query(UNLOCK, [MAKER_LOCK]).catch(() => {})
+    const unlock = 'select pg_advisory_unlock($1)'
+    if (this.#leads) await this.#session?.query(unlock, [MAKER_LOCK]).catch(() => {})
     // Ended, not returned: the lock must not stay with a connection that serves others.
     this.#session?.release(true)
     this.#session = null

@@ -20,8 +20,9 @@ export const RING_SECOND = `(floor(extract(epoch from clock_timestamp()) / 5) * 
 /** Some other transaction holds the row for longer than a claim waits. */
 const LOCK_NOT_AVAILABLE = '55P03'
 
-const OWNER_IS_GONE = `(m.owner is null or not exists (
-      select from workers w where w.worker_id = m.owner and w.lease_until > clock_timestamp()))`
+/** The living are read once, not for each mailbox. */
+const OWNER_IS_GONE = `(m.owner is null or m.owner <> all (array(
+      select w.worker_id from workers w where w.lease_until > clock_timestamp())))`
 
 /**
  * Takes an agent's mailbox: its epoch rises, so whoever had it before writes nothing more. A plain
@@ -143,14 +144,11 @@ export async function abandonedMailboxes(
     second: string
   }>({
     name: 'abandoned-mailboxes',
-    // The living are read once, not for each mailbox: all of them belong to somebody while all is well.
     text: `select m.tenant_id, m.agent_id, m.epoch, ${RING_SECOND} as second
              from mailboxes m
             where m.pending > 0 and m.ready_at < clock_timestamp() - interval '500 milliseconds'
               and (m.not_before is null or m.not_before <= clock_timestamp())
-              and (m.owner is null or m.owner <> all (array(
-                     select w.worker_id from workers w
-                      where w.worker_id <> $1 and w.lease_until > clock_timestamp())))
+              and (m.owner = $1 or ${OWNER_IS_GONE})
             order by m.ready_at limit $2`,
     values: [workerId, limit],
   })

@@ -43,15 +43,13 @@ export async function toolStep(
   const sources = { db, search, tenantId, agentId, now: new Date(), signal, newBlockId }
   const actor: Actor = { kind: 'agent', id: agent.id, name: agent.settings.name }
   const { edits, describe } = await prepareAnswered(call, agent, sources)
+  const isTold = agent.settings.memory_updates
   // As late as can be, since what comes later is told at the next step: a tool that edits has taken no time,
   // one that reads may have taken seconds.
-  const isFresh = edits.length > 0 || !agent.settings.memory_updates
-  const latest = isFresh ? now : await streams.fold(tenantId, shown)
+  const latest = isTold && edits.length === 0 ? await streams.fold(tenantId, shown) : now
   const blocks = shown.map((id) => latest.get(id)?.state as BlockState)
   const known = toldOrSeen(before, step)
-  const news = agent.settings.memory_updates
-    ? await movedBlocks(reads, tenantId, blocks, known)
-    : []
+  const news = isTold ? await movedBlocks(reads, tenantId, blocks, known) : []
   const tool: ToolStep = {
     runId,
     agentId,
