@@ -29,9 +29,9 @@ import { TurnExpiry } from '#turns/expiry.js'
 import { Liveness } from '#turns/liveness.js'
 import { renewLease } from '#turns/mailbox.js'
 import { ModelBreakers } from '#turns/model-breakers.js'
+import { RunningTurns } from '#turns/running-turns.js'
 import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
-import { TurnLoop } from '#turns/turn-loop.js'
 import { TURN_HINTS } from '#turns/turn-waiters.js'
 import { WorkerPresence } from '#turns/worker-presence.js'
 import { openProducers } from './producers.js'
@@ -126,7 +126,7 @@ export async function openWorker(
   const stopping = new AbortController()
   // Every turn listens to them.
   setMaxListeners(0, draining.signal, stopping.signal)
-  const loop = new TurnLoop({
+  const turns = new RunningTurns({
     execute: (command) => commands.execute(command),
     model: providers.model,
     search: providers.search,
@@ -140,9 +140,9 @@ export async function openWorker(
     draining: draining.signal,
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
-  const runner = new AgentRunner(claims, loop, doorbell, workerId)
+  const runner = new AgentRunner(claims, turns, doorbell, workerId)
   const cancels = new HintListener(databaseUrl, CANCEL_HINTS, (runIds) => {
-    for (const runId of runIds) loop.interrupt(runId)
+    for (const runId of runIds) turns.interrupt(runId)
   })
   await cancels.open()
   const execute: Door = (command) => commands.execute(command)

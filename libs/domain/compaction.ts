@@ -69,6 +69,14 @@ export function awaitsCompacted({ compactions }: { readonly compactions: Compact
   return compactions.at(-1)?.used === false
 }
 
+/** Whether a turn that is begun or resumed has a request to record; otherwise it waits for what it asked. */
+export function awaitsRequest(turn: {
+  readonly compactions: Compactions
+  readonly steps: readonly unknown[]
+}): boolean {
+  return !pendingCompaction(turn) && (turn.steps.length === 0 || awaitsCompacted(turn))
+}
+
 /** Tokens that summaries have cost. */
 export function compactionTokens(compactions: Compactions): number {
   return compactions.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0)

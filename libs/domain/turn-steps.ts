@@ -1,6 +1,6 @@
 import type { Actor } from './actor.js'
 import { uniqueIds } from './call-ids.js'
-import { awaitsCompacted, type CompactionState, pendingCompaction } from './compaction.js'
+import { awaitsRequest, type CompactionState, pendingCompaction } from './compaction.js'
 import { rejection } from './errors.js'
 import { accept, type Decided, reject } from './event.js'
 import {
@@ -47,7 +47,7 @@ export function nextAction(state: TurnState, epoch: number, now: string): NextAc
   const compaction = pendingCompaction(state)
   if (compaction) return { do: 'compact', compaction }
   const step = state.steps.at(-1)
-  if (!step || awaitsCompacted(state)) return { do: 'start' }
+  if (!step || awaitsRequest(state)) return { do: 'start' }
   if (!step.reply) return { do: 'ask', step }
   if (waitingCalls(state).length > 0) return { do: 'nothing' }
   const calls = step.calls.filter((call) => !call.returned)
@@ -107,7 +107,7 @@ function firstEvents(
   first: RequestedPayload | null,
   compaction: CompactionPayload | null,
 ): TurnEvent[] {
-  if (pendingCompaction(state) || (state.steps.length > 0 && !awaitsCompacted(state))) return []
+  if (!awaitsRequest(state)) return []
   if (compaction && state.steps.length === 0 && state.compactions.length === 0)
     return [{ type: 'CompactionRequested', payload: compaction }]
   return first ? [{ type: 'ModelRequested', payload: first }] : []
@@ -152,7 +152,7 @@ export function recordReply(
 ): TurnEvent[] {
   const step = state.steps.at(-1)
   if (isOver(state) || !step || step.step !== payload.step || step.reply) return []
-  if (awaitsCompacted(state)) return []
+  if (pendingCompaction(state) || awaitsRequest(state)) return []
   const tool_calls = uniqueIds(state, payload.step, payload.response.tool_calls)
   const response: ModelReply = { ...payload.response, tool_calls }
   const responded: TurnEvent = { type: 'ModelResponded', payload: { ...payload, response } }

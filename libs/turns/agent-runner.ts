@@ -1,7 +1,7 @@
 import type { Queryable } from '#event-store/stream-reader.js'
 import { type Claim, claimMailbox, nextTurn, releaseMailbox } from './mailbox.js'
 import type { Doorbell } from './ports.js'
-import type { TurnLoop } from './turn-loop.js'
+import type { RunningTurns } from './running-turns.js'
 
 /** Turns of one agent that one wake runs before others get their chance. */
 const TURNS_PER_WAKE_MAX = 5
@@ -17,7 +17,7 @@ export class AgentRunner {
 
   constructor(
     private readonly db: Queryable,
-    private readonly loop: TurnLoop,
+    private readonly turns: RunningTurns,
     private readonly doorbell: Doorbell,
     private readonly workerId: string,
   ) {}
@@ -50,7 +50,7 @@ export class AgentRunner {
       for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted; count++) {
         const turn = await nextTurn(this.db, tenantId, agentId)
         if (!turn) break
-        const end = await this.loop.run(claim, turn, signal)
+        const end = await this.turns.run(claim, turn, signal)
         if (end === 'fenced') return
         if (end === 'parked' || end === 'stopped') break
       }

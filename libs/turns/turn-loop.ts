@@ -1,8 +1,12 @@
-import type { CompactionState } from '#domain/compaction.js'
+import { awaitsRequest, type CompactionState } from '#domain/compaction.js'
 import type { CallState, StepState, TurnState } from '#domain/turn.js'
 import { hasOverflowed } from '#domain/turn-compaction.js'
-import { type NextAction, nextAction } from '#domain/turn-steps.js'
-import { classify } from '#event-store/fault.js'
+import {
+  type CompactionPayload,
+  type NextAction,
+  nextAction,
+  type RequestedPayload,
+} from '#domain/turn-steps.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
 import type { Claim } from './mailbox.js'
 import type { ModelBreakers } from './model-breakers.js'
@@ -20,10 +24,13 @@ import {
   requested,
   type TurnContext,
 } from './turn-context.js'
-import { Fenced, type JournalOptions, NotCommitted, Stopped, TurnJournal } from './turn-journal.js'
-
-/** How a run of the loop ended: the turn is over or waits, somebody else has the agent, or this worker stops. */
-export type LoopEnd = 'over' | 'parked' | 'fenced' | 'stopped'
+import {
+  Fenced,
+  type JournalOptions,
+  NotCommitted,
+  Stopped,
+  type TurnJournal,
+} from './turn-journal.js'
 
 /** The longest a timer can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1
@@ -40,59 +47,10 @@ export interface TurnLoopOptions extends Omit<ContextSources, 'streams'>, Journa
 type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_system_prompt'
 
 /**
- * Runs one turn from wherever its journal stands. The next action is a pure function of the journal:
+ * One turn from wherever its journal stands. The next action is a pure function of the journal:
  * what is recorded is never done again, and every commit names the claim's epoch.
  */
 export class TurnLoop {
-  readonly #running = new Map<string, TurnRun>()
-
-  constructor(private readonly options: TurnLoopOptions) {}
-
-  /** Breaks off what a turn is waiting for: its journal says that it is to end. */
-  interrupt(runId: string): void {
-    this.#running.get(runId)?.interrupt()
-  }
-
-  /** @throws what went wrong, when it was neither the model nor a tool: the turn is to be tried again. */
-  async run(
-    claim: Claim,
-    turn: { runId: string; seq: number },
-    signal: AbortSignal,
-  ): Promise<LoopEnd> {
-    const journal = new TurnJournal(this.options, claim, turn.runId, signal)
-    const run = new TurnRun(this.options, claim, turn.seq, signal, journal)
-    const stop = (): void => run.interrupt()
-    signal.addEventListener('abort', stop)
-    this.#running.set(turn.runId, run)
-    try {
-      await run.toTheEnd()
-      return journal.state.status === 'parked' ? 'parked' : 'over'
-    } catch (error) {
-      if (error instanceof Fenced) return 'fenced'
-      if (error instanceof Stopped || signal.aborted) return 'stopped'
-      if (isFaultOfTurn(error)) await this.#countStart(journal)
-      throw error
-    } finally {
-      signal.removeEventListener('abort', stop)
-      this.#running.delete(turn.runId)
-    }
-  }
-
-  /** Whatever broke counts as a start, so that a turn that can never begin is dead-lettered too. */
-  async #countStart(journal: TurnJournal): Promise<void> {
-    const change = { type: 'StartTurn', workerId: this.options.workerId, first: null } as const
-    await journal.commit(change, 'start counted').catch(() => {})
-  }
-}
-
-/** False while the database is only busy or away: that must not wear a turn's attempts out. */
-function isFaultOfTurn(error: unknown): boolean {
-  if (error instanceof NotCommitted) return false
-  const fault = classify(error)
-  return fault === 'bug' || fault === 'duplicate'
-}
-
-class TurnRun {
   #context: TurnContext | null = null
   /** Aborted when what the turn waits for is no longer wanted. */
   #waiting = new AbortController()
@@ -108,10 +66,12 @@ class TurnRun {
     this.#calls = new ModelCalls(options, claim.tenantId, journal)
   }
 
+  /** Breaks off what the turn is waiting for: its journal says that it is to end. */
   interrupt(): void {
     this.#waiting.abort()
   }
 
+  /** @throws Fenced, Stopped, NotCommitted, and what went wrong beside them. */
   async toTheEnd(): Promise<void> {
     await this.journal.read()
     const { deadline } = this.#state
@@ -175,7 +135,9 @@ class TurnRun {
     }
   }
 
+  /** A turn that waits for what it asked is taken up at once, and its prompt is compiled behind that. */
   async #start(): Promise<void> {
+    if (!awaitsRequest(this.#state)) return this.#begin(null)
     const context = await this.#compile()
     if (!context) return
     const { agent } = context
@@ -188,14 +150,16 @@ class TurnRun {
     const before = asked ? this.#before(asked) : []
     const first = requested(this.options, context, step, seen, before, delta)
     const compaction = context.history.omitted > 0 ? compactionOf(context, step, 'window') : null
+    await this.#begin(first, compaction)
+  }
+
+  async #begin(
+    first: RequestedPayload | null,
+    compaction?: CompactionPayload | null,
+  ): Promise<void> {
     const { workerId } = this.options
-    const change = {
-      type: 'StartTurn',
-      workerId,
-      first,
-      ...(compaction && { compaction }),
-    } as const
-    await this.journal.commit(change, 'started')
+    const more = compaction && { compaction }
+    await this.journal.commit({ type: 'StartTurn', workerId, first, ...more }, 'started')
   }
 
   /** The prompt is compiled once; a prompt that cannot fit ends the turn. */

@@ -6,9 +6,9 @@ import { killWorkers, percentile } from '../support/worker-kills.js'
 /** `TURNS_KILLS=500` is the long run. */
 const KILLS = Number(process.env.TURNS_KILLS ?? 25)
 const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 500)
-const WORKERS = Number(process.env.TURNS_WORKERS ?? 12)
+const WORKERS = Number(process.env.TURNS_WORKERS ?? 24)
 /** A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. */
-const MODEL_MS = [10_000, 30_000] as const
+const MODEL_MS = [20_000, 60_000] as const
 /** Places for turns to turns in flight: with few to spare, the newest worker would get all of a dead one's. */
 const PLACES_SHARE = 2.4
 const RECOVERED_MS = 1_000
@@ -38,7 +38,7 @@ describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
         await load.start()
         const random = seeded(seed + 1)
         const kills = await killWorkers({ load, close, ...crew }, { kills: KILLS, random })
-        await load.finish(600_000)
+        await load.finish(900_000)
         const seconds = (performance.now() - begun) / 1000
         const { recoveryMs } = kills
         const figures = {
@@ -59,7 +59,7 @@ describe(`workers killed with SIGKILL at random, TORTURE_SEED=${seed}`, () => {
         await close()
       }
     },
-    (900 + KILLS * 30) * 1_000,
+    (1_200 + KILLS * 30) * 1_000,
   )
 
   it('control: without the liveness lock the turns wait for the lease', async () => {
