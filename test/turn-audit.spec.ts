@@ -73,11 +73,24 @@ describe('the audit of an agent whose workers were killed', () => {
     const model = asked()
     model.asked.set('a.1/2', 2)
     expect(auditAgent(agent, log(), model).faults).toEqual([
-      'a.1: step 2 was asked 2 times in 1 starts',
+      'a.1: step 2 was asked 2 times instead of 1',
     ])
     const search = asked()
     search.searched.set('a.2', 2)
     expect(auditAgent(agent, log(), search).faults).toHaveLength(1)
+  })
+
+  it('allows a call once more behind a retry that was decided on', () => {
+    const events = log()
+    const at = events.findIndex(({ type }) => type === 'ModelRequested')
+    const request = events[at] as AuditedEvent
+    const later = events.splice(at + 1)
+    const isOfRun = (event: AuditedEvent) => event.stream_id === request.stream_id
+    events.push({ ...request, type: 'ModelRetryScheduled', version: request.version + 1 })
+    events.push(...later.map((e) => (isOfRun(e) ? { ...e, version: e.version + 1 } : e)))
+    const model = asked()
+    model.asked.set('a.1/1', 2)
+    expect(auditAgent(agent, events, model)).toMatchObject({ faults: [], repeatedInFlight: 1 })
   })
 
   it('sees a write under a claim that somebody else had followed', () => {

@@ -15,6 +15,8 @@ export interface TriggersOptions {
   readonly doorbell: Doorbell
   readonly reads: Pool
   readonly db: Database
+  /** How many workers sweep, this one among them. */
+  readonly workers: () => number
   readonly onError: (error: unknown) => void
   /** Turns that may follow from one another by triggers: other than the usual only in tests. */
   readonly depthMax: number | undefined
@@ -26,20 +28,21 @@ export interface Triggers {
 }
 
 export function openTriggers(options: TriggersOptions): Triggers {
-  const { tenantId, feed, execute, doorbell, reads, db, onError, depthMax } = options
-  const watch = new TriggerWatch(reads, depthMax)
+  const { tenantId, feed, execute, doorbell, reads: pool, db, onError, depthMax } = options
+  const reads = { db, pool }
+  const watch = new TriggerWatch(pool, depthMax)
   const subscription = new Subscription({
     tenantId,
     name: TRIGGERS,
     feed,
-    pool: reads,
+    pool,
     filter: { types: WATCHED_TYPES },
     consumer: { handle: (event) => watch.handle(event) },
     onError,
   })
   const stopping = new AbortController()
   const watching = subscription.run(stopping.signal)
-  const sweep = new TriggerSweep({ execute, doorbell, reads: { db, pool: reads }, onError })
+  const sweep = new TriggerSweep({ execute, doorbell, reads, workers: options.workers, onError })
   sweep.start()
   return {
     async close(deadlineMs) {

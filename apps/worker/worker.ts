@@ -24,6 +24,7 @@ import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
 import { readServerKey } from '#postgres/server-key.js'
 import { Session } from '#postgres/session.js'
+import { ToolSchemas } from '#read-models/tool-schemas.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
 import { Liveness } from '#turns/liveness.js'
@@ -134,6 +135,7 @@ export async function openWorker(
     streamed,
     reads,
     streams: app.get(Writer).streams,
+    tools: new ToolSchemas(reads),
     db,
     key: await readServerKey(db, 'context'),
     workerId,
@@ -145,18 +147,6 @@ export async function openWorker(
     for (const runId of runIds) turns.interrupt(runId)
   })
   await cancels.open()
-  const execute: Door = (command) => commands.execute(command)
-  const expiry = new TurnExpiry({ db: reads, execute, workerId, onError })
-  const triggers = openTriggers({
-    tenantId: TENANT,
-    feed: producers.feed,
-    execute,
-    doorbell,
-    reads,
-    db,
-    onError,
-    depthMax: options.triggerDepthMax,
-  })
   const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
   const liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
@@ -164,6 +154,20 @@ export async function openWorker(
     declare: (lockKey) => renewLease(claims, workerId, lockKey),
     doorbell,
     onError,
+  })
+  const workers = (): number => liveness.living
+  const execute: Door = (command) => commands.execute(command)
+  const expiry = new TurnExpiry({ db: reads, execute, workerId, workers, onError })
+  const triggers = openTriggers({
+    tenantId: TENANT,
+    feed: producers.feed,
+    execute,
+    doorbell,
+    reads,
+    db,
+    workers,
+    onError,
+    depthMax: options.triggerDepthMax,
   })
   const presence = new WorkerPresence(claims, doorbell, workerId, runner, liveness, onError)
   await presence.start()

@@ -103,7 +103,7 @@ const STALLED_MAX = 1000
  * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may
  * have a few more than are running: else a full queue delays each wake until all places are taken.
  */
-const TAKEN_AHEAD_MAX = 4
+const TAKEN_AHEAD_MAX = 1
 
 /** Takes wakes, up to `concurrency` at once. */
 export function startWakeWorker(

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Pool } from 'pg'
 import { createDatabase, createPool, type Database } from '#postgres/database.js'
+import { ToolSchemas } from '#read-models/tool-schemas.js'
 import {
   countTools,
   getTool,
   listTools,
-  toolSchemas,
   toolsByIds,
   toolsByNames,
   toolsOfAgent,
@@ -107,8 +107,8 @@ describe("clients' tools", () => {
     expect(names).toEqual([b, a])
     const ids = [b?.tool_id ?? '', 'tool-none', a?.tool_id ?? '']
     expect(await toolsByIds(db, tenantId, ids)).toEqual([b, a])
-    const told = (await toolSchemas(pool, tenantId, ids)).map(({ json_schema }) => json_schema)
-    expect(told).toEqual([schema('tool_b'), schema('tool_a')])
+    const told = await new ToolSchemas(pool).of(tenantId, ids)
+    expect(told.map((one) => one.json_schema)).toEqual([schema('tool_b'), schema('tool_a')])
   })
 
   it('are listed by each filter, % and _ meaning themselves', async () => {

@@ -82,9 +82,9 @@ export async function foldStreams(
   upTo: number | ReadonlyMap<string, number> = NEWEST,
   limits: FoldLimits = FOLD_LIMITS,
 ): Promise<Map<string, FoldedStream>> {
-  const streams = new Map(streamIds.map((id) => [id, emptyStream(id)]))
   const last = (id: string): number => (typeof upTo === 'number' ? upTo : (upTo.get(id) ?? NEWEST))
-  return foldOn(db, tenantId, streams, last, limits)
+  const streams = [...new Set(streamIds)].map(emptyStream)
+  return whole(await foldOn(db, tenantId, streams, last, limits))
 }
 
 /** Folds streams up to their newest event, from what is known of them where anything is. */
@@ -94,34 +94,66 @@ export async function catchUp(
   streamIds: readonly string[],
   known: (streamId: string) => FoldedStream | undefined,
 ): Promise<Map<string, FoldedStream>> {
-  const streams = new Map(streamIds.map((id) => [id, known(id) ?? emptyStream(id)]))
+  return whole(await catchUpEach(db, tenantId, streamIds, known))
+}
+
+/** As `catchUp`, and each stream is there when it is folded, or fails, without the others. */
+export function catchUpEach(
+  db: Queryable,
+  tenantId: string,
+  streamIds: readonly string[],
+  known: (streamId: string) => FoldedStream | undefined,
+): Promise<Map<string, Promise<FoldedStream>>> {
+  const streams = [...new Set(streamIds)].map((id) => known(id) ?? emptyStream(id))
   return foldOn(db, tenantId, streams, () => NEWEST, FOLD_LIMITS)
 }
 
-/** @param streams as far as they are known; each is replaced by what it becomes. */
+async function whole(
+  folds: ReadonlyMap<string, Promise<FoldedStream>>,
+): Promise<Map<string, FoldedStream>> {
+  const streams = await Promise.all(folds.values())
+  return new Map(streams.map((stream) => [stream.streamId, stream]))
+}
+
+/** @param streams as far as they are known. */
 async function foldOn(
   db: Queryable,
   tenantId: string,
-  streams: Map<string, FoldedStream>,
+  streams: readonly FoldedStream[],
   upTo: (streamId: string) => number,
   limits: FoldLimits,
-): Promise<Map<string, FoldedStream>> {
-  if (streams.size === 0) return streams
-  const ids = [...streams.keys()]
-  const known = [...streams.values()].map(({ version }) => version)
+): Promise<Map<string, Promise<FoldedStream>>> {
+  if (streams.length === 0) return new Map()
+  const ids = streams.map(({ streamId }) => streamId)
+  const known = streams.map(({ version }) => version)
   const each = Math.max(limits.each, Math.floor(limits.first / ids.length))
   const values = [tenantId, ids, known, ids.map(upTo), each]
   const { rows } = await db.query<FoldRow & unknown[]>({ ...FOLD, values })
+  const found = byStream(rows)
+  let longOnes: Promise<unknown> = Promise.resolve()
+  const fold = async (stream: FoldedStream): Promise<FoldedStream> => {
+    const { streamId } = stream
+    const read = found.get(streamId) ?? []
+    const folded = foldRows(stream, read)
+    if (read.length < each || folded.version >= upTo(streamId)) return folded
+    const rest = longOnes.then(() => foldWindows(db, tenantId, folded, upTo(streamId)))
+    longOnes = rest.catch(() => {})
+    return rest
+  }
+  return new Map(streams.map((stream) => [stream.streamId, fold(stream)]))
+}
+
+/** @param rows each stream's next to each other */
+function byStream(rows: readonly (FoldRow & unknown[])[]): Map<string, FoldRow[]> {
+  const found = new Map<string, FoldRow[]>()
   for (let from = 0; from < rows.length; ) {
     const id = rows[from]?.[7] as string
     let end = from + 1
     while (end < rows.length && rows[end]?.[7] === id) end++
-    const stream = foldRows(streams.get(id) as FoldedStream, rows.slice(from, end))
-    const rest = end - from === each && stream.version < upTo(id)
-    streams.set(id, rest ? await foldWindows(db, tenantId, stream, upTo(id)) : stream)
+    found.set(id, rows.slice(from, end))
     from = end
   }
-  return streams
+  return found
 }
 
 /** One stream, folded up to `upTo`. */

@@ -35,15 +35,19 @@ export async function claim(
   owner: string,
   leaseMs: number,
 ): Promise<Lease | null> {
-  const { rows } = await db.query<{ epoch: string; checkpoint: string }>(
-    `insert into subscriptions (tenant_id, name, owner, epoch, lease_until)
-     values ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 ms')
+  const { rows } = await db.query<{ epoch: string; checkpoint: string }>({
+    name: 'claim-subscription',
+    // Looked at first: those who stand by ask once a second, and are not to lock the row for it.
+    text: `insert into subscriptions (tenant_id, name, owner, epoch, lease_until)
+     select $1, $2, $3, 1, clock_timestamp() + $4 * interval '1 ms'
+      where not exists (select from subscriptions where tenant_id = $1 and name = $2
+                           and owner is not null and lease_until >= clock_timestamp())
      on conflict (tenant_id, name) do update
         set owner = excluded.owner, epoch = subscriptions.epoch + 1, lease_until = excluded.lease_until
       where subscriptions.owner is null or subscriptions.lease_until < clock_timestamp()
      returning epoch, checkpoint`,
-    [tenantId, name, owner, leaseMs],
-  )
+    values: [tenantId, name, owner, leaseMs],
+  })
   const [row] = rows
   return row ? { tenantId, name, owner, ...row, checkpoint: Number(row.checkpoint) } : null
 }

@@ -15,7 +15,7 @@ export interface LeadershipOptions {
   readonly everyMs?: number
 }
 
-const EVERY_MS = 500
+const EVERY_MS = 1_000
 
 /**
  * Of several processes one leads, as long as its session with the database lasts: what a dead process

@@ -1,5 +1,4 @@
 import { type Selectable, type SelectQueryBuilder, sql } from 'kysely'
-import type { Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
 import type { Tables } from '#postgres/tables.js'
 import { type Listed, type PageRequest, readPage } from './listing.js'
@@ -32,26 +31,6 @@ export async function toolsByIds(
   const rows = await tools(db, tenantId, { toolIds: ids }).execute()
   const byId = new Map(rows.map((row) => [row.tool_id, row]))
   return ids.flatMap((id) => byId.get(id) ?? [])
-}
-
-/** What a model is told of a tool. */
-export type ToolSchema = Pick<ToolRow, 'name' | 'description' | 'json_schema'>
-
-/** As `toolsByIds`, by a statement that is planned once: each turn asks for them. */
-export async function toolSchemas(
-  db: Queryable,
-  tenantId: string,
-  ids: readonly string[],
-): Promise<ToolSchema[]> {
-  if (ids.length === 0) return []
-  const { rows } = await db.query<ToolSchema>({
-    name: 'tool-schemas',
-    text: `select t.name, t.description, t.json_schema
-             from unnest($2::text[]) with ordinality i(tool_id, n)
-             join tools t on t.tenant_id = $1 and t.tool_id = i.tool_id order by i.n`,
-    values: [tenantId, ids],
-  })
-  return rows
 }
 
 /** In the order of the names; those that do not exist are left out. */

@@ -1,5 +1,6 @@
+import { GroupReads } from '#event-store/group-reads.js'
 import type { Queryable } from '#event-store/stream-reader.js'
-import { type Claim, claimMailbox, nextTurn, releaseMailbox } from './mailbox.js'
+import { type Claim, claimMailbox, nextTurns, releaseMailbox, type WaitingTurn } from './mailbox.js'
 import type { Doorbell } from './ports.js'
 import type { RunningTurns } from './running-turns.js'
 
@@ -14,13 +15,16 @@ const PAUSE_AFTER_FAULT_MS = 1_000
  */
 export class AgentRunner {
   readonly #held = new Set<string>()
+  readonly #waiting: GroupReads<WaitingTurn | null>
 
   constructor(
     private readonly db: Queryable,
     private readonly turns: RunningTurns,
     private readonly doorbell: Doorbell,
     private readonly workerId: string,
-  ) {}
+  ) {
+    this.#waiting = new GroupReads((tenantId, agentIds) => nextTurns(db, tenantId, agentIds))
+  }
 
   /** How many agents are being worked on here. */
   get held(): number {
@@ -48,7 +52,7 @@ export class AgentRunner {
     const { tenantId, agentId } = claim
     try {
       for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted; count++) {
-        const turn = await nextTurn(this.db, tenantId, agentId)
+        const turn = await this.#next(tenantId, agentId)
         if (!turn) break
         const end = await this.turns.run(claim, turn, signal)
         if (end === 'fenced') return
@@ -61,8 +65,13 @@ export class AgentRunner {
     }
     const pending = await releaseMailbox(this.db, claim)
     // Only for a turn that is really there: a wrong count must not ring for ever.
-    if (pending > 0 && (await nextTurn(this.db, tenantId, agentId))) {
+    if (pending > 0 && (await this.#next(tenantId, agentId))) {
       await this.doorbell.ring(tenantId, agentId)
     }
+  }
+
+  async #next(tenantId: string, agentId: string): Promise<WaitingTurn | null> {
+    const found = await this.#waiting.getAll(tenantId, [agentId])
+    return found.get(agentId) ?? null
   }
 }

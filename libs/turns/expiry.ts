@@ -10,18 +10,22 @@ export interface ExpiryOptions {
   readonly db: Queryable
   readonly execute: Door
   readonly workerId: string
+  /** How many workers sweep, this one among them. */
+  readonly workers: () => number
   readonly onError: (error: unknown) => void
 }
 
 /**
  * Ends turns whose deadline passes while nobody is at them: queued behind another, or parked. A running
- * one is its worker's to end. Every worker sweeps; ending a turn twice changes nothing.
+ * one is its worker's to end. Every worker sweeps in its turn; ending a turn twice changes nothing.
  */
 export class TurnExpiry {
   readonly #rounds: Sweep
 
   constructor(private readonly options: ExpiryOptions) {
-    this.#rounds = new Sweep(SWEEP_MS, () => this.#sweep(), options.onError)
+    const { workers, onError } = options
+    const round = (): Promise<void> => this.#sweep()
+    this.#rounds = new Sweep({ everyMs: SWEEP_MS, workers, round, onError })
   }
 
   start(): void {

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { Session } from '#postgres/session.js'
 import { buryWorkers, type SeenWorker, seeWorkers } from './dead-workers.js'
 import type { Doorbell } from './ports.js'
+import { pauseAmong } from './sweep.js'
 
+/** From look to look of a few workers, and from the one that found a lock free to the one that makes sure. */
 const LOOK_MS = 100
 /** Whatever cut our own connection may have cut the others': they get so long to be back. */
 const GRACE_MS = 1_000
@@ -18,8 +20,8 @@ export interface LivenessOptions {
 }
 
 /**
- * Holds a lock that ends with the process, and ten times a second looks for workers whose lock is free:
- * they are dead, and their agents are rung for at once instead of when their lease has run out.
+ * Holds a lock that ends with the process, and looks for workers whose lock is free, ten times a second or, among
+ * many, in turn with them: they are dead, and their agents are rung for at once instead of when their lease has run out.
  *
  * A lock may also be free because a living worker lost its connection. It says so in its row at once,
  * and takes a new lock, under a new key since the old session may linger on the server; and a worker is
@@ -30,6 +32,7 @@ export class Liveness {
   #session: Session | null = null
   #key: string | null = null
   #suspects: readonly SeenWorker[] = []
+  #living = 1
   #gracedUntil = 0
   #stopped = false
   #broken = false
@@ -42,6 +45,11 @@ export class Liveness {
   /** The lock this worker lives under, or null while it has none. */
   get key(): string | null {
     return this.#key
+  }
+
+  /** Workers with a lock, this one among them, at the last look. */
+  get living(): number {
+    return this.#living
   }
 
   /** Resolves when the lock is taken, or could not be: then it is tried again and again. */
@@ -70,8 +78,9 @@ export class Liveness {
   }
 
   #pause(): Promise<void> {
+    const ms = this.#suspects.length > 0 ? LOOK_MS : pauseAmong(this.#living, LOOK_MS)
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS)
+      const timer = setTimeout(resolve, ms)
       this.#hurry = () => {
         clearTimeout(timer)
         resolve()
@@ -118,6 +127,7 @@ export class Liveness {
     const workers = await seeWorkers(session, workerId)
     const own = workers.find((worker) => worker.workerId === workerId)
     if (own?.lockKey !== this.#key) await this.#declare()
+    this.#living = workers.length
     if (performance.now() < this.#gracedUntil) return
     const free = workers.filter((worker) => worker.free)
     const dead = free.filter((worker) => this.#suspects.some((s) => s.lockKey === worker.lockKey))

@@ -79,23 +79,37 @@ export async function releaseMailbox(db: Queryable, claim: Claim, pauseMs = 0): 
 export interface WaitingTurn {
   readonly runId: string
   readonly seq: number
+  /** Nobody has begun with it. */
+  readonly isNew: boolean
 }
 
-/** The agent's oldest turn that has not ended. */
-export async function nextTurn(
+/** Of each agent the oldest turn that has not ended. */
+export async function nextTurns(
   db: Queryable,
   tenantId: string,
-  agentId: string,
-): Promise<WaitingTurn | null> {
-  const { rows } = await db.query<{ run_id: string; seq: string }>({
-    name: 'next-turn',
-    text: `select run_id, seq from turns
-            where tenant_id = $1 and agent_id = $2 and status in ('queued', 'running', 'parked')
-            order by seq limit 1`,
-    values: [tenantId, agentId],
+  agentIds: readonly string[],
+): Promise<Map<string, WaitingTurn | null>> {
+  const { rows } = await db.query<{
+    agent_id: string
+    run_id: string
+    seq: string
+    status: string
+  }>({
+    name: 'next-turns',
+    text: `select a.agent_id, t.run_id, t.seq, t.status
+             from unnest($2::text[]) a(agent_id)
+            cross join lateral (
+              select run_id, seq, status from turns
+               where tenant_id = $1 and agent_id = a.agent_id
+                 and status in ('queued', 'running', 'parked')
+               order by seq limit 1) t`,
+    values: [tenantId, agentIds],
   })
-  const row = rows[0]
-  return row ? { runId: row.run_id, seq: Number(row.seq) } : null
+  const turns = rows.map(({ agent_id, run_id: runId, seq, status }) => {
+    const turn: WaitingTurn = { runId, seq: Number(seq), isNew: status === 'queued' }
+    return [agent_id, turn] as const
+  })
+  return new Map([...agentIds.map((id) => [id, null] as const), ...turns])
 }
 
 /** Takes the rows of workers away that died long ago; their mailboxes are free either way. */

@@ -1,5 +1,5 @@
 import { classify } from '#event-store/fault.js'
-import type { Claim } from './mailbox.js'
+import type { Claim, WaitingTurn } from './mailbox.js'
 import { Fenced, NotCommitted, Stopped, TurnJournal } from './turn-journal.js'
 import { TurnLoop, type TurnLoopOptions } from './turn-loop.js'
 
@@ -18,13 +18,9 @@ export class RunningTurns {
   }
 
   /** @throws what went wrong, when it was neither the model nor a tool: the turn is to be tried again. */
-  async run(
-    claim: Claim,
-    turn: { runId: string; seq: number },
-    signal: AbortSignal,
-  ): Promise<RunEnd> {
+  async run(claim: Claim, turn: WaitingTurn, signal: AbortSignal): Promise<RunEnd> {
     const journal = new TurnJournal(this.options, claim, turn.runId, signal)
-    const loop = new TurnLoop(this.options, claim, turn.seq, signal, journal)
+    const loop = new TurnLoop(this.options, claim, turn, signal, journal)
     const stop = (): void => loop.interrupt()
     signal.addEventListener('abort', stop)
     this.#loops.set(turn.runId, loop)

@@ -18,6 +18,8 @@ export interface TriggerSweepOptions {
   readonly execute: Door
   readonly doorbell: Doorbell
   readonly reads: Reads
+  /** How many workers sweep, this one among them. */
+  readonly workers: () => number
   readonly onError: (error: unknown) => void
 }
 
@@ -42,7 +44,9 @@ export class TriggerSweep {
   readonly #rounds: Sweep
 
   constructor(private readonly options: TriggerSweepOptions) {
-    this.#rounds = new Sweep(SWEEP_MS, () => this.#sweep(), options.onError)
+    const { workers, onError } = options
+    const round = (): Promise<void> => this.#sweep()
+    this.#rounds = new Sweep({ everyMs: SWEEP_MS, workers, round, onError })
   }
 
   start(): void {

@@ -9,13 +9,8 @@ import { KnownStreams } from '#event-store/known-streams.js'
 import { StateCache } from '#event-store/state-cache.js'
 import { foldStreams, type Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
-import {
-  newestSummary,
-  type PastMessageOfRun,
-  pastMessages,
-  type Summary,
-} from '#read-models/conversation.js'
-import { type ToolSchema, toolSchemas } from '#read-models/tools.js'
+import { type Past, type PastMessageOfRun, readPast } from '#read-models/conversation.js'
+import { type ToolSchema, ToolSchemas } from '#read-models/tool-schemas.js'
 import {
   type CompiledPrompt,
   estimateTokens,
@@ -64,6 +59,8 @@ export interface ContextSources {
   readonly key: Buffer
   /** What is remembered of the heads; not needed for a turn that has begun. */
   readonly streams?: KnownStreams
+  /** Those that turns ask for together; by default each asks for itself. */
+  readonly tools?: ToolSchemas
   /** Who answers for a name; not needed for a turn that has begun. */
   readonly model?: Pick<Model, 'route'>
 }
@@ -73,6 +70,7 @@ export interface ContextSources {
  * the versions it recorded: a resumed turn sends what it sent before. Behind a compaction its history is
  * chosen anew.
  *
+ * @param known the heads, where they have just been read
  * @throws PromptTooLong
  */
 export async function compileContext(
@@ -80,18 +78,23 @@ export async function compileContext(
   tenantId: string,
   turn: TurnState,
   seq: number,
+  known: Heads | null = null,
 ): Promise<TurnContext> {
   const first = turn.steps[0]
-  const { reads, streams = new KnownStreams(reads, new StateCache(0)) } = sources
+  const { reads } = sources
+  const { streams = new KnownStreams(reads, new StateCache(0)) } = sources
+  const { tools: schemas = new ToolSchemas(reads) } = sources
   const { agent, blocks } = first
     ? await shown(reads, tenantId, turn.agentId, first)
-    : await heads(streams, tenantId, turn.agentId)
+    : (known ?? (await readHeads(streams, tenantId, turn.agentId)))
   const toolIds = agent.tools.map((tool) => tool.id)
   const recorded = awaitsCompacted(turn) ? null : (turn.steps.at(-1)?.history ?? null)
-  const [tools, summary] = await Promise.all([
-    toolSchemas(reads, tenantId, toolIds),
-    summaryFor(reads, tenantId, turn, seq, agent, recorded),
+  const place = { agentId: turn.agentId, seq }
+  const [tools, past] = await Promise.all([
+    schemas.of(tenantId, toolIds),
+    readPast(reads, tenantId, place, agent.resetThrough, summarySent(recorded)),
   ])
+  const { summary } = past
   const settings =
     turn.options.override_system === null
       ? agent.settings
@@ -103,8 +106,6 @@ export async function compileContext(
     input: turn.input,
     tools: offered(tools.map(toModelTool), turn.options.client_tools),
   }
-  const after = summary?.through_run_id ?? agent.resetThrough
-  const past = await pastMessages(reads, tenantId, turn.agentId, seq, after)
   const prompt = { ...bare, summary: summary?.text ?? null }
   const fitted = recorded
     ? { history: since(past.messages, recorded.from_message_id), omitted: recorded.omitted }
@@ -127,17 +128,8 @@ export async function compileContext(
 }
 
 /** A step that was asked has the summary it was sent, if any; the next has the newest. */
-async function summaryFor(
-  reads: Queryable,
-  tenantId: string,
-  { agentId }: TurnState,
-  seq: number,
-  { resetThrough }: AgentState,
-  recorded: HistoryWindow | null,
-): Promise<Summary | null> {
-  const sent = recorded?.summary_message_id
-  if (recorded && !sent) return null
-  return newestSummary(reads, tenantId, agentId, seq, resetThrough, sent)
+function summarySent(recorded: HistoryWindow | null): string | null {
+  return recorded ? (recorded.summary_message_id ?? null) : 'any'
 }
 
 /** What summaries have cost is no longer there for the steps. */
@@ -146,17 +138,18 @@ function tokensFor({ budget, compactions }: TurnState): number | null {
   return budget.max_tokens - compactionTokens(compactions)
 }
 
-interface AgentWithBlocks {
+/** An agent with its blocks. */
+export interface Heads {
   readonly agent: AgentState
   readonly blocks: readonly BlockState[]
 }
 
 /** The agent and its blocks as they are now. Those it had when last seen are read with it. */
-async function heads(
+export async function readHeads(
   streams: KnownStreams,
   tenantId: string,
   agentId: string,
-): Promise<AgentWithBlocks> {
+): Promise<Heads> {
   const before = streams.remembered(tenantId, agentId)?.state as AgentState | undefined
   const blockIds = (agent: AgentState | undefined) => agent?.blocks.map((block) => block.id) ?? []
   const folded = await streams.fold(tenantId, [agentId, ...blockIds(before)])
@@ -173,7 +166,7 @@ async function shown(
   tenantId: string,
   agentId: string,
   { agentVersion, seen }: StepState,
-): Promise<AgentWithBlocks> {
+): Promise<Heads> {
   const versions = new Map([[agentId, agentVersion], ...Object.entries(seen)])
   const folded = await foldStreams(reads, tenantId, [...versions.keys()], versions)
   const agent = folded.get(agentId)?.state as AgentState
@@ -184,7 +177,7 @@ async function shown(
 function withinWindow(
   bare: CompiledPrompt,
   agent: AgentState,
-  past: Awaited<ReturnType<typeof pastMessages>>,
+  past: Past,
 ): { history: CompiledPrompt['history']; omitted: number } {
   const window = agent.settings.context_window_limit
   const fixed = fixedTokens(bare)

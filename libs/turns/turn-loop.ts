@@ -8,7 +8,7 @@ import {
   type RequestedPayload,
 } from '#domain/turn-steps.js'
 import { PARALLEL_TOOLS } from './builtin-tools.js'
-import type { Claim } from './mailbox.js'
+import type { Claim, WaitingTurn } from './mailbox.js'
 import type { ModelBreakers } from './model-breakers.js'
 import { ModelCalls } from './model-calls.js'
 import { afterFailure, replyPayload } from './model-outcome.js'
@@ -19,8 +19,10 @@ import { compactionOf, summaryPayload, summaryRequest } from './turn-compaction.
 import {
   type ContextSources,
   compileContext,
+  type Heads,
   modelRequest,
   PromptTooLong,
+  readHeads,
   requested,
   type TurnContext,
 } from './turn-context.js'
@@ -52,6 +54,8 @@ type FailureReason = 'error' | 'llm_api_error' | 'context_window_overflow_in_sys
  */
 export class TurnLoop {
   #context: TurnContext | null = null
+  /** Read with the turn, for its first request alone. */
+  #heads: Heads | null = null
   /** Aborted when what the turn waits for is no longer wanted. */
   #waiting = new AbortController()
   readonly #calls: ModelCalls
@@ -59,7 +63,7 @@ export class TurnLoop {
   constructor(
     private readonly options: TurnLoopOptions,
     private readonly claim: Claim,
-    private readonly seq: number,
+    private readonly turn: WaitingTurn,
     private readonly signal: AbortSignal,
     private readonly journal: TurnJournal,
   ) {
@@ -73,7 +77,7 @@ export class TurnLoop {
 
   /** @throws Fenced, Stopped, NotCommitted, and what went wrong beside them. */
   async toTheEnd(): Promise<void> {
-    await this.journal.read()
+    await this.#read()
     const { deadline } = this.#state
     const leftMs = deadline === null ? TIMER_MS_MAX : Date.parse(deadline) - Date.now()
     const expiry = setTimeout(() => this.interrupt(), Math.min(leftMs, TIMER_MS_MAX))
@@ -82,6 +86,15 @@ export class TurnLoop {
     } finally {
       clearTimeout(expiry)
     }
+  }
+
+  /** A new turn is read together with what its prompt is made of. */
+  async #read(): Promise<void> {
+    const { tenantId, agentId } = this.claim
+    const { streams } = this.options
+    const heads = this.turn.isNew ? readHeads(streams, tenantId, agentId) : null
+    const [, read] = await Promise.all([this.journal.read(), heads])
+    this.#heads = read
   }
 
   async #steps(): Promise<void> {
@@ -166,7 +179,15 @@ export class TurnLoop {
   async #compile(): Promise<TurnContext | null> {
     try {
       const { tenantId } = this.claim
-      this.#context ??= await compileContext(this.options, tenantId, this.#state, this.seq)
+      const heads = this.#heads
+      this.#heads = null
+      this.#context ??= await compileContext(
+        this.options,
+        tenantId,
+        this.#state,
+        this.turn.seq,
+        heads,
+      )
       return this.#context
     } catch (error) {
       if (!(error instanceof PromptTooLong)) throw error

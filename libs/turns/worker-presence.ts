@@ -9,16 +9,18 @@ import {
   renewLease,
 } from './mailbox.js'
 import type { Doorbell } from './ports.js'
+import { Sweep } from './sweep.js'
 
 const SWEEP_MS = 1_000
 const SWEPT_MAX = 500
 
 /**
- * Keeps a worker's lease and its lock alive, and once a second rings for agents whose work nobody living
- * is at: a dead worker, a doorbell that was lost, a queue that was wiped. A wrong guess is harmless.
+ * Keeps a worker's lease and its lock alive, and once a second, in turn with the others, rings for agents whose
+ * work nobody living is at: a dead worker, a doorbell that was lost, a queue that was wiped. A wrong guess is harmless.
  */
 export class WorkerPresence {
-  #timers: NodeJS.Timeout[] = []
+  readonly #renewals: Sweep
+  readonly #rounds: Sweep
 
   constructor(
     private readonly db: Queryable,
@@ -26,23 +28,29 @@ export class WorkerPresence {
     private readonly workerId: string,
     private readonly runner: Pick<AgentRunner, 'held' | 'holds'>,
     private readonly liveness: Liveness,
-    private readonly onError: (error: unknown) => void,
-  ) {}
+    onError: (error: unknown) => void,
+  ) {
+    const workers = (): number => liveness.living
+    const round = (): Promise<void> => this.#sweep()
+    this.#rounds = new Sweep({ everyMs: SWEEP_MS, workers, round, onError })
+    // Its own lease is nobody else's matter.
+    const alone = (): number => 1
+    const renew = (): Promise<void> => this.#renew()
+    this.#renewals = new Sweep({ everyMs: LEASE_RENEWAL_MS, workers: alone, round: renew, onError })
+  }
 
   async start(): Promise<void> {
     await this.liveness.start()
     await this.#renew()
     await forgetDeadWorkers(this.db)
-    this.#every(LEASE_RENEWAL_MS, () => this.#renew())
-    const sweep = this.#every(SWEEP_MS, () => this.#sweep())
+    this.#renewals.start()
     // What a dead worker left behind need not wait for the first second.
-    sweep()
+    this.#rounds.start(true)
   }
 
   /** Frees every mailbox of this worker at once. */
   async stop(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer)
-    this.#timers = []
+    await Promise.all([this.#renewals.stop(), this.#rounds.stop()])
     await this.liveness.stop()
     await endLease(this.db, this.workerId).finally(() => this.liveness.close())
   }
@@ -56,21 +64,5 @@ export class WorkerPresence {
     const found = await abandonedMailboxes(this.db, this.workerId, limit)
     const left = found.filter(({ tenantId, agentId }) => !this.runner.holds(tenantId, agentId))
     if (left.length > 0) await this.doorbell.ringAgain(left)
-  }
-
-  /** One run at a time: a slow database must not pile them up. */
-  #every(ms: number, run: () => Promise<void>): () => void {
-    let busy = false
-    const tick = (): void => {
-      if (busy) return
-      busy = true
-      run()
-        .catch(this.onError)
-        .finally(() => {
-          busy = false
-        })
-    }
-    this.#timers.push(setInterval(tick, ms))
-    return tick
   }
 }

@@ -42,6 +42,8 @@ export interface AgentAudit {
 
 const TERMINAL = /^Turn(Completed|Failed|Cancelled|DeadLettered)$/
 const TEXT = /^Text/
+/** Behind these a call that has no answer is made once more. */
+const AGAIN = /^(TurnStarted|ModelRetryScheduled)$/
 
 export const AUDIT_COLUMNS = `stream_id, version, position::float8 as position, type,
   (correlation->>'epoch')::int as epoch, correlation->>'run_id' as run_id,
@@ -88,7 +90,7 @@ export function auditAgent(
 
 /**
  * Every start of a turn may make the call that is not recorded yet, once. So a step is asked for once,
- * and once more for each start between its request and its answer.
+ * and once more for each start, and each retry that was decided on, between its request and its answer.
  */
 function repeatedCalls(
   { token, searches }: AcceptedTurn,
@@ -105,11 +107,9 @@ function repeatedCalls(
   ): void => {
     const isBetween = (event: AuditedEvent): boolean =>
       event.version > from.version && event.version < (to?.version ?? Infinity)
-    const starts = journal.filter(
-      (event) => event.type === 'TurnStarted' && isBetween(event),
-    ).length
-    if (calls > 1 + starts)
-      faults.push(`${token}: ${what} was asked ${calls} times in ${1 + starts} starts`)
+    const again = journal.filter((event) => AGAIN.test(event.type) && isBetween(event)).length
+    if (calls > 1 + again)
+      faults.push(`${token}: ${what} was asked ${calls} times instead of ${1 + again}`)
     inFlight += Math.max(0, calls - 1)
   }
   const of = (type: string): AuditedEvent[] => journal.filter((event) => event.type === type)

@@ -7,10 +7,15 @@ import { killWorkers, percentile } from '../support/worker-kills.js'
 const KILLS = Number(process.env.TURNS_KILLS ?? 25)
 const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 500)
 const WORKERS = Number(process.env.TURNS_WORKERS ?? 24)
-/** A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. */
-const MODEL_MS = [20_000, 60_000] as const
-/** Places for turns to turns in flight: with few to spare, the newest worker would get all of a dead one's. */
-const PLACES_SHARE = 2.4
+/**
+ * A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. Less
+ * than the minute after which a worker gives a call up.
+ */
+const MODEL_MS = [20_000, 50_000] as const
+/** Agents with something to do to turns in flight at the least. */
+const AGENTS_SHARE = 1.05
+/** Places to agents: with few to spare the newest worker would get all of a dead one's, with many some get far too much. */
+const PLACES_SHARE = 1.5
 const RECOVERED_MS = 1_000
 const redisUrl =
   process.env.TURNS_QUEUE === 'postgres' ? undefined : process.env.PALIMPSEST_TEST_REDIS_URL
@@ -19,8 +24,8 @@ const seed = tortureSeed()
 const fleet = (more: Partial<FleetOptions> = {}): FleetOptions => ({
   random: seeded(seed),
   workers: WORKERS,
-  turnsOfWorker: Math.ceil((IN_FLIGHT * PLACES_SHARE) / WORKERS),
-  agents: Math.round(IN_FLIGHT * 1.15),
+  turnsOfWorker: Math.ceil((IN_FLIGHT * AGENTS_SHARE * PLACES_SHARE) / WORKERS),
+  agents: Math.round(IN_FLIGHT * AGENTS_SHARE),
   turnsEach: 4,
   modelMs: MODEL_MS,
   redisUrl,
