@@ -100,8 +100,9 @@ export interface WakeWorker {
 /** A stalled wake runs again, however often: the claim makes that harmless. */
 const STALLED_MAX = 1000
 /**
- * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may
- * have a few more than are running: else a full queue delays each wake until all places are taken.
+ * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may have one
+ * more than are running: else a full queue delays each wake until all places are taken, and the first worker that
+ * hears of a dead one's agents takes them all.
  */
 const TAKEN_AHEAD_MAX = 1
 
