@@ -99,14 +99,16 @@ export async function openApi(
   const doorbell = new WakeQueue(connection, onError)
   const waiters = new TurnWaiters(db, TENANT)
   const runLogs = new RunLogs(reads, TENANT)
-  const listener = new HintListener(databaseUrl, TURN_HINTS, (ids) => {
-    waiters.hint(ids)
-    runLogs.hint(ids)
-  })
   const feed = new Feed({ reads, onError })
   const callbackClient = new CallbackClient(isLoopback(config.host))
-  const feedListener = new HintListener(databaseUrl, FEED_HINTS, () => feed.wake())
-  await Promise.all([listener.open(), feedListener.open()])
+  const hints = new HintListener(databaseUrl, {
+    [TURN_HINTS]: (ids) => {
+      waiters.hint(ids)
+      runLogs.hint(ids)
+    },
+    [FEED_HINTS]: () => feed.wake(),
+  })
+  await hints.open()
   feed.start()
   const values = new Map<symbol, unknown>([
     [CONFIG, config],
@@ -154,7 +156,7 @@ export async function openApi(
       waiters.close()
       runLogs.close()
       await callbacks.close()
-      await Promise.all([listener.close(), feedListener.close(), feed.close()])
+      await Promise.all([hints.close(), feed.close()])
       await board.close()
       await doorbell.close().catch(onError)
       await providers.close()

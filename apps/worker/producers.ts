@@ -4,11 +4,10 @@ import { type QueueConnection, waitAtMost } from '#adapters/queue-connection.js'
 import { ScheduleQueue } from '#adapters/schedule-queue.js'
 import { type ParkTimes, TurnQueue } from '#adapters/turn-queue.js'
 import type { Door } from '#commands/metadata.js'
-import { FEED_HINTS, Feed } from '#event-store/feed.js'
+import { Feed } from '#event-store/feed.js'
 import type { FeedEvent } from '#event-store/feed-event.js'
 import { Subscription } from '#event-store/subscription.js'
 import type { Database } from '#postgres/database.js'
-import { HintListener } from '#postgres/hint.js'
 import { Leadership } from '#postgres/leadership.js'
 import type { Doorbell } from '#turns/ports.js'
 import { QueueIntake } from '#turns/queue-intake.js'
@@ -37,7 +36,7 @@ export interface ProducersOptions {
 export interface Producers {
   /** Open as long as they are. */
   readonly feed: Feed
-  /** The log has grown. */
+  /** The log has grown: here, or elsewhere as a hint says. */
   wake(): void
   close(deadlineMs: number): Promise<void>
 }
@@ -49,8 +48,6 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   const schedules = new ScheduleQueue(connection, new ScheduleIntake(options), onError)
   const jobs = new ProducerQueues(connection, onError)
   const feed = new Feed({ reads, onError, restMs: REST_MS })
-  const listener = new HintListener(connection.databaseUrl, FEED_HINTS, () => feed.wake())
-  await listener.open()
   feed.start()
   const answers = new TurnAnswers(reads, jobs)
   const subscription = new Subscription({
@@ -94,7 +91,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
       stopping.abort()
       // The place is given up once it is free.
       await Promise.all([queue.close(deadlineMs), schedules.close(deadlineMs)])
-      const ended = [leadership.close(), answered, scheduled, feed.close(), listener.close()]
+      const ended = [leadership.close(), answered, scheduled, feed.close()]
       await waitAtMost(Promise.all(ended), deadlineMs)
       await jobs.close()
     },

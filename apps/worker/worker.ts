@@ -11,7 +11,7 @@ import { openProviders } from '#adapters/providers.js'
 import type { Stop } from '#adapters/service.js'
 import { openSigningKey } from '#adapters/signing-key.js'
 import type { ParkTimes } from '#adapters/turn-queue.js'
-import { startWakeWorker, type WakeJob, WakeQueue } from '#adapters/wake-queue.js'
+import { type WakeJob, WakeQueue, WakeWorker } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import type { Door } from '#commands/metadata.js'
@@ -30,6 +30,7 @@ import { TurnExpiry } from '#turns/expiry.js'
 import { Liveness } from '#turns/liveness.js'
 import { renewLease } from '#turns/mailbox.js'
 import { ModelBreakers } from '#turns/model-breakers.js'
+import type { TakeUp } from '#turns/ports.js'
 import { RunningTurns } from '#turns/running-turns.js'
 import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
 import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
@@ -45,6 +46,8 @@ const TENANT = 'default'
 const DRAIN_MS = 25_000
 /** Turns that are cut off get so long to give their agents back; what is left is found by others. */
 const CLOSE_MS = 1_000
+/** Agents of a dead worker that one living takes up at the least, if there are so many: they cost less together. */
+const SHARE_MIN = 16
 /** A look for dead workers that takes longer is given up, and the connection with it. */
 const LOOK_MS_MAX = 2_000
 
@@ -143,16 +146,29 @@ export async function openWorker(
     ...(options.onCommit ? { onCommit: options.onCommit } : {}),
   })
   const runner = new AgentRunner(claims, turns, doorbell, workerId)
-  const cancels = new HintListener(databaseUrl, CANCEL_HINTS, (runIds) => {
-    for (const runId of runIds) turns.interrupt(runId)
+  const onWake = ({ tenant_id, agent_id }: WakeJob): Promise<void> =>
+    // A wake that was taken just before the end is somebody else's.
+    draining.signal.aborted
+      ? doorbell.ring(tenant_id, agent_id)
+      : runner.wake(tenant_id, agent_id, stopping.signal)
+  const wakes = new WakeWorker({ connection, places: config.turns, onWake, doorbell, onError })
+  const takeUp: TakeUp = (mailboxes) => {
+    const share = Math.ceil(mailboxes.length / liveness.living)
+    return wakes.takeUp(mailboxes, Math.max(share, SHARE_MIN))
+  }
+  const hints = new HintListener(databaseUrl, {
+    [CANCEL_HINTS]: (runIds) => {
+      for (const runId of runIds) turns.interrupt(runId)
+    },
+    [FEED_HINTS]: () => producers.wake(),
   })
-  await cancels.open()
+  await hints.open()
   const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
-  const liveness = new Liveness({
+  const liveness: Liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
     workerId,
     declare: (lockKey) => renewLease(claims, workerId, lockKey),
-    doorbell,
+    takeUp,
     onError,
   })
   const workers = (): number => liveness.living
@@ -169,15 +185,10 @@ export async function openWorker(
     onError,
     depthMax: options.triggerDepthMax,
   })
-  const presence = new WorkerPresence(claims, doorbell, workerId, runner, liveness, onError)
+  const presence = new WorkerPresence(claims, takeUp, workerId, runner, liveness, onError)
   await presence.start()
   expiry.start()
-  const onWake = ({ tenant_id, agent_id }: WakeJob): Promise<void> =>
-    // A wake that was taken just before the end is somebody else's.
-    draining.signal.aborted
-      ? doorbell.ring(tenant_id, agent_id)
-      : runner.wake(tenant_id, agent_id, stopping.signal)
-  const wakes = startWakeWorker(connection, config.turns, onWake, onError)
+  wakes.start()
   const checkpoints = startCheckpoints(config, reads, onError)
   const close = async (how: Stop): Promise<void> => {
     draining.abort()
@@ -186,7 +197,7 @@ export async function openWorker(
     const ended = [wakes.stop(CLOSE_MS), triggers.close(CLOSE_MS), producers.close(CLOSE_MS)]
     await Promise.all(ended)
     wakes.close()
-    await Promise.all([cancels.close(), expiry.stop()])
+    await Promise.all([hints.close(), expiry.stop()])
     await presence.stop().catch(onError)
     await checkpoints?.close()
     await doorbell.close()

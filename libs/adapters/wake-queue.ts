@@ -16,9 +16,16 @@ export const WAKE_QUEUE = 'palimpsest-wake'
 /** The schema's version is part of a job's name. */
 export const WAKE_JOB = 'wake.v1'
 
+/** One wake for many agents: whoever takes it wakes as many of them as it has places for. */
+export const WAKES_JOB = 'wakes.v1'
+
 export interface WakeJob {
   readonly tenant_id: string
   readonly agent_id: string
+}
+
+export interface WakesJob {
+  readonly mailboxes: readonly UnattendedMailbox[]
 }
 
 const POOL_MAX = 4
@@ -45,9 +52,15 @@ export async function prepareQueue(ownerUrl: string): Promise<void> {
   }
 }
 
+interface RingJob {
+  readonly name: string
+  readonly data: WakeJob | WakesJob
+  readonly opts: JobsOptions
+}
+
 /** The doorbell of the api and of workers. */
 export class WakeQueue implements Doorbell {
-  readonly #queue: Queue<WakeJob>
+  readonly #queue: Queue<WakeJob | WakesJob>
   readonly #redis: Redis | null
 
   constructor(
@@ -55,7 +68,13 @@ export class WakeQueue implements Doorbell {
     private readonly onError: (error: unknown) => void,
   ) {
     this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, 1, onError) : null
-    this.#queue = openQueue<WakeJob>(WAKE_QUEUE, connection, this.#redis, POOL_MAX, onError)
+    this.#queue = openQueue<WakeJob | WakesJob>(
+      WAKE_QUEUE,
+      connection,
+      this.#redis,
+      POOL_MAX,
+      onError,
+    )
   }
 
   /** While the agent is being worked on, any number of rings come to one further wake. */
@@ -63,14 +82,32 @@ export class WakeQueue implements Doorbell {
     await this.#add(tenantId, agentId, { deduplication: { id: agentId, keepLastIfActive: true } })
   }
 
-  /** All together: one by one a dead worker's last agents would wait for its first. */
+  /** All in one go: one by one a dead worker's last agents would wait for its first. */
   async ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
     const jobs = mailboxes.map(({ tenantId, agentId, epoch, second }) => ({
       name: WAKE_JOB,
       data: { tenant_id: tenantId, agent_id: agentId },
       opts: { ...ONCE, jobId: `wake-${agentId}-${epoch}-${second}` },
     }))
-    await this.#bounded(this.#queue.addBulk(jobs))
+    await this.#addAll(jobs)
+    await this.forgetRings(mailboxes)
+  }
+
+  /** So many of them at a time, for each worker that has places. */
+  async ringTogether(mailboxes: readonly UnattendedMailbox[], share: number): Promise<void> {
+    const jobs: RingJob[] = []
+    for (let from = 0; from < mailboxes.length; from += share) {
+      const part = mailboxes.slice(from, from + share)
+      const { agentId, epoch, second } = part[0] as UnattendedMailbox
+      const opts = { ...ONCE, jobId: `wakes-${agentId}-${epoch}-${second}` }
+      jobs.push({ name: WAKES_JOB, data: { mailboxes: part }, opts })
+    }
+    await this.#addAll(jobs)
+    await this.forgetRings(mailboxes)
+  }
+
+  /** Whatever job was rung last is no longer in the way of the next ring: it may be that of a dead worker. */
+  async forgetRings(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
     const freed = mailboxes.map(({ agentId }) => this.#queue.removeDeduplicationKey(agentId))
     await this.#bounded(Promise.all(freed))
   }
@@ -84,17 +121,14 @@ export class WakeQueue implements Doorbell {
     await this.#bounded(this.#queue.add(WAKE_JOB, { tenant_id, agent_id }, { ...ONCE, ...options }))
   }
 
+  async #addAll(jobs: RingJob[]): Promise<void> {
+    if (jobs.length > 0) await this.#bounded(this.#queue.addBulk(jobs))
+  }
+
   /** Waits for the queue a while; never throws. */
   async #bounded(asked: Promise<unknown>): Promise<void> {
     await waitAtMost(asked.catch(this.onError), RING_MS_MAX)
   }
-}
-
-export interface WakeWorker {
-  /** Takes no more jobs from now on; waits for the running ones at most `deadlineMs`. */
-  stop(deadlineMs: number): Promise<void>
-  /** After `stop`. */
-  close(): void
 }
 
 /** A stalled wake runs again, however often: the claim makes that harmless. */
@@ -102,39 +136,99 @@ const STALLED_MAX = 1000
 /**
  * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may have one
  * more than are running: else a full queue delays each wake until all places are taken, and the first worker that
- * hears of a dead one's agents takes them all.
+ * hears of many takes them all.
  */
 const TAKEN_AHEAD_MAX = 1
 
-/** Takes wakes, up to `concurrency` at once. */
-export function startWakeWorker(
-  connection: QueueConnection,
-  concurrency: number,
-  onWake: (job: WakeJob) => Promise<void>,
-  onError: (error: unknown) => void,
-): WakeWorker {
-  const redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
-  let running = 0
-  const places = (): number => Math.min(concurrency, running + TAKEN_AHEAD_MAX)
-  const count = (change: number): void => {
-    running += change
-    worker.concurrency = places()
+export interface WakeWorkerOptions {
+  readonly connection: QueueConnection
+  /** Wakes at once, wherever they come from. */
+  readonly places: number
+  readonly onWake: (job: WakeJob) => Promise<void>
+  readonly doorbell: WakeQueue
+  readonly onError: (error: unknown) => void
+}
+
+/** Takes wakes: from the queue, and those that this very process has found to be needed. */
+export class WakeWorker {
+  readonly #redis: Redis | null
+  readonly #worker: Worker<WakeJob | WakesJob, void>
+  /** Running wakes of the queue, and others. */
+  #queued = 0
+  #own = 0
+  #stopped = false
+
+  /** Takes nothing from the queue before `start`. */
+  constructor(private readonly options: WakeWorkerOptions) {
+    const { connection, onError } = options
+    this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
+    const process = async ({ data }: { data: WakeJob | WakesJob }): Promise<void> => {
+      if ('mailboxes' in data) return options.doorbell.ringAgain(this.#takeUp(data.mailboxes).left)
+      this.#count(1, 0)
+      await options.onWake(data).finally(() => this.#count(-1, 0))
+    }
+    const place = { connection, redis: this.#redis, connections: POOL_MAX, onError }
+    const concurrency = this.#concurrency
+    const settings = { concurrency, maxStalledCount: STALLED_MAX, autorun: false }
+    this.#worker = openWorker(WAKE_QUEUE, place, process, settings)
+    this.#worker.on('failed', (_job, error) => onError(error))
   }
-  const process = async (job: { data: WakeJob }): Promise<void> => {
-    count(1)
-    await onWake(job.data).finally(() => count(-1))
+
+  start(): void {
+    this.#worker.run().catch(this.options.onError)
   }
-  const options = {
-    concurrency: places(),
-    maxStalledCount: STALLED_MAX,
+
+  /**
+   * Runs its share of wakes without the queue as far as there are places, and rings for the rest together. Many wakes
+   * in one process cost a small part of what they do one by one in many (docs/decisions/0030).
+   *
+   * @param share how many wakes one worker is to get of them
+   */
+  async takeUp(mailboxes: readonly UnattendedMailbox[], share: number): Promise<void> {
+    const { doorbell } = this.options
+    const { taken, left } = this.#takeUp(mailboxes, share)
+    await doorbell.ringTogether(left, share)
+    await doorbell.forgetRings(taken)
   }
-  const place = { connection, redis, connections: POOL_MAX, onError }
-  const worker: Worker<WakeJob, void> = openWorker(WAKE_QUEUE, place, process, options)
-  worker.on('failed', (_job, error) => onError(error))
-  return {
-    async stop(deadlineMs) {
-      await waitAtMost(worker.close().catch(onError), deadlineMs)
-    },
-    close: () => redis?.disconnect(),
+
+  /** Takes no more wakes from now on; waits for the running ones of the queue at most `deadlineMs`. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopped = true
+    await waitAtMost(this.#worker.close().catch(this.options.onError), deadlineMs)
+  }
+
+  /** After `stop`. */
+  close(): void {
+    this.#redis?.disconnect()
+  }
+
+  #takeUp(
+    mailboxes: readonly UnattendedMailbox[],
+    share = mailboxes.length,
+  ): Record<'taken' | 'left', readonly UnattendedMailbox[]> {
+    const places = this.#stopped ? 0 : this.options.places - this.#queued - this.#own
+    const count = Math.max(0, Math.min(places, share))
+    const taken = mailboxes.slice(0, count)
+    for (const { tenantId, agentId } of taken) {
+      void this.#run({ tenant_id: tenantId, agent_id: agentId })
+    }
+    return { taken, left: mailboxes.slice(count) }
+  }
+
+  async #run(wake: WakeJob): Promise<void> {
+    this.#count(0, 1)
+    await this.options.onWake(wake).catch(this.options.onError)
+    this.#count(0, -1)
+  }
+
+  #count(queued: number, own: number): void {
+    this.#queued += queued
+    this.#own += own
+    this.#worker.concurrency = this.#concurrency
+  }
+
+  /** At least one: BullMQ knows no fewer. */
+  get #concurrency(): number {
+    return Math.max(1, Math.min(this.options.places - this.#own, this.#queued + TAKEN_AHEAD_MAX))
   }
 }

@@ -64,7 +64,13 @@ export class GrowthHint {
   }
 }
 
-/** Hears hints on a connection of its own, which it opens again whenever it breaks. */
+/** What is done with the ids of a hint, by channel. */
+export type Hearers = Readonly<Record<string, (ids: string[]) => void>>
+
+/**
+ * Hears all hints of a process on one connection of its own, which it opens again whenever it breaks. Every NOTIFY
+ * wakes the backend of every listener of the database, whichever channel that one listens to.
+ */
 export class HintListener {
   #client: pg.Client | null = null
   #closed = false
@@ -72,8 +78,7 @@ export class HintListener {
 
   constructor(
     private readonly url: string,
-    private readonly channel: string,
-    private readonly onIds: (ids: string[]) => void,
+    private readonly hearers: Hearers,
   ) {}
 
   async open(): Promise<void> {
@@ -86,10 +91,13 @@ export class HintListener {
     this.#client = client
     client.on('error', () => this.#reopen(client))
     client.on('end', () => this.#reopen(client))
-    client.on('notification', ({ payload }) => this.onIds(payload ? payload.split(' ') : []))
+    client.on('notification', ({ channel, payload }) => {
+      this.hearers[channel]?.(payload ? payload.split(' ') : [])
+    })
     try {
       await client.connect()
-      await client.query(`listen ${client.escapeIdentifier(this.channel)}`)
+      const channels = Object.keys(this.hearers).map((name) => client.escapeIdentifier(name))
+      await client.query(channels.map((name) => `listen ${name}`).join(';'))
     } catch {
       this.#reopen(client)
     }

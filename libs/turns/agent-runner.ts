@@ -1,6 +1,12 @@
 import { GroupReads } from '#event-store/group-reads.js'
 import type { Queryable } from '#event-store/stream-reader.js'
-import { type Claim, claimMailbox, nextTurns, releaseMailbox, type WaitingTurn } from './mailbox.js'
+import {
+  type Claim,
+  claimMailboxes,
+  nextTurns,
+  releaseMailbox,
+  type WaitingTurn,
+} from './mailbox.js'
 import type { Doorbell } from './ports.js'
 import type { RunningTurns } from './running-turns.js'
 
@@ -15,14 +21,18 @@ const PAUSE_AFTER_FAULT_MS = 1_000
  */
 export class AgentRunner {
   readonly #held = new Set<string>()
+  readonly #claims: GroupReads<Claim | null>
   readonly #waiting: GroupReads<WaitingTurn | null>
 
   constructor(
     private readonly db: Queryable,
     private readonly turns: RunningTurns,
     private readonly doorbell: Doorbell,
-    private readonly workerId: string,
+    workerId: string,
   ) {
+    this.#claims = new GroupReads((tenantId, agentIds) =>
+      claimMailboxes(db, tenantId, agentIds, workerId),
+    )
     this.#waiting = new GroupReads((tenantId, agentIds) => nextTurns(db, tenantId, agentIds))
   }
 
@@ -41,7 +51,7 @@ export class AgentRunner {
     const key = `${tenantId}/${agentId}`
     this.#held.add(key)
     try {
-      const claim = await claimMailbox(this.db, tenantId, agentId, this.workerId)
+      const claim = (await this.#claims.getAll(tenantId, [agentId])).get(agentId)
       if (claim) await this.#work(claim, signal)
     } finally {
       this.#held.delete(key)

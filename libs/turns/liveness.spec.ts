@@ -53,7 +53,7 @@ async function worker(id: string): Promise<TestWorker> {
     connect: (onLost) => Session.open(lock, onLost),
     workerId: id,
     declare: (key) => renewLease(story.pool, id, key),
-    doorbell: { ringAgain: async (mailboxes) => void rung.push(...mailboxes) },
+    takeUp: async (mailboxes) => void rung.push(...mailboxes),
     onError: (error) => errors.push(error),
   })
   await liveness.start()
@@ -216,7 +216,7 @@ describe('without a lock', () => {
       },
       workerId: 'unlocked',
       declare: (key) => renewLease(story.pool, 'unlocked', key),
-      doorbell: { ringAgain: async () => {} },
+      takeUp: async () => {},
       onError: (error) => errors.push(error),
     })
     await liveness.start()

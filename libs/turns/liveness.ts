@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Session } from '#postgres/session.js'
 import { buryWorkers, type SeenWorker, seeWorkers } from './dead-workers.js'
-import type { Doorbell } from './ports.js'
+import type { TakeUp } from './ports.js'
 import { pauseAmong } from './sweep.js'
 
 /** From look to look of a few workers, and from the one that found a lock free to the one that makes sure. */
@@ -15,13 +15,13 @@ export interface LivenessOptions {
   readonly workerId: string
   /** Writes into the worker's row under which lock it lives; null: its lease alone counts. */
   readonly declare: (lockKey: string | null) => Promise<void>
-  readonly doorbell: Pick<Doorbell, 'ringAgain'>
+  readonly takeUp: TakeUp
   readonly onError: (error: unknown) => void
 }
 
 /**
  * Holds a lock that ends with the process, and looks for workers whose lock is free, ten times a second or, among
- * many, in turn with them: they are dead, and their agents are rung for at once instead of when their lease has run out.
+ * many, in turn with them: they are dead, and their agents are taken up at once instead of when their lease has run out.
  *
  * A lock may also be free because a living worker lost its connection. It says so in its row at once,
  * and takes a new lock, under a new key since the old session may linger on the server; and a worker is
@@ -123,7 +123,7 @@ export class Liveness {
   }
 
   async #look(session: Session): Promise<void> {
-    const { workerId, doorbell } = this.options
+    const { workerId, takeUp } = this.options
     const workers = await seeWorkers(session, workerId)
     const own = workers.find((worker) => worker.workerId === workerId)
     if (own?.lockKey !== this.#key) await this.#declare()
@@ -132,7 +132,7 @@ export class Liveness {
     const free = workers.filter((worker) => worker.free)
     const dead = free.filter((worker) => this.#suspects.some((s) => s.lockKey === worker.lockKey))
     this.#suspects = free
-    if (dead.length > 0) await doorbell.ringAgain(await buryWorkers(session, dead))
+    if (dead.length > 0) await takeUp(await buryWorkers(session, dead))
   }
 
   /** What cannot be written now, the next look finds missing: no reason to give up a lock that is held. */

@@ -24,13 +24,54 @@ const LOCK_NOT_AVAILABLE = '55P03'
 const OWNER_IS_GONE = `(m.owner is null or m.owner <> all (array(
       select w.worker_id from workers w where w.lease_until > clock_timestamp())))`
 
+/** Something waits there, it is time, and no other living worker ($3 is this one) has it. */
+const IS_FREE = `m.pending > 0 and (m.not_before is null or m.not_before <= clock_timestamp())
+                and (m.owner = $3 or ${OWNER_IS_GONE})`
+
 /**
- * Takes an agent's mailbox: its epoch rises, so whoever had it before writes nothing more. A plain
- * UPDATE that waits, since an intake holds this very row for the length of a commit. What this worker
+ * Takes agents' mailboxes: their epochs rise, so whoever had one before writes nothing more to it. What this worker
  * owns itself it may take again: the caller knows whether it is at it.
  *
- * @returns null when nothing waits there, it is not time yet, or another living worker has it.
+ * @returns by agent the claim, or null: nothing waits there, it is not time yet, or another living worker has it.
  */
+export async function claimMailboxes(
+  db: Queryable,
+  tenantId: string,
+  agentIds: readonly string[],
+  workerId: string,
+): Promise<Map<string, Claim | null>> {
+  const claims = agentIds.length > 1 ? await claimUnlocked(db, tenantId, agentIds, workerId) : []
+  const found = new Map<string, Claim | null>(claims.map((claim) => [claim.agentId, claim]))
+  const others = agentIds.filter((agentId) => !found.has(agentId))
+  const waited = others.map((agentId) => claimMailbox(db, tenantId, agentId, workerId))
+  for (const [n, claim] of (await Promise.all(waited)).entries()) {
+    found.set(others[n] as string, claim)
+  }
+  return found
+}
+
+/** Those of many that nobody holds locked just now: who waited for several rows could be waited for. */
+async function claimUnlocked(
+  db: Queryable,
+  tenantId: string,
+  agentIds: readonly string[],
+  workerId: string,
+): Promise<Claim[]> {
+  const { rows } = await db.query<{ agent_id: string; epoch: string }>({
+    name: 'claim-mailboxes',
+    text: `with free as (
+             select m.agent_id from mailboxes m
+              where m.tenant_id = $1 and m.agent_id = any($2) and ${IS_FREE}
+                for update skip locked)
+           update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
+             from free where m.tenant_id = $1 and m.agent_id = free.agent_id
+          returning m.agent_id, m.epoch`,
+    values: [tenantId, agentIds, workerId],
+  })
+  return rows.map(({ agent_id: agentId, epoch }) => ({ tenantId, agentId, epoch: Number(epoch) }))
+}
+
+/** A plain UPDATE that waits, since an intake holds this very row for the length of a commit. */
 export async function claimMailbox(
   db: Queryable,
   tenantId: string,
@@ -41,16 +82,14 @@ export async function claimMailbox(
     const { rows } = await db.query<{ epoch: string }>({
       name: 'claim-mailbox',
       text: `update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
-              where m.tenant_id = $1 and m.agent_id = $2 and m.pending > 0
-                and (m.not_before is null or m.not_before <= clock_timestamp())
-                and (m.owner = $3 or ${OWNER_IS_GONE})
+              where m.tenant_id = $1 and m.agent_id = $2 and ${IS_FREE}
           returning m.epoch`,
       values: [tenantId, agentId, workerId],
     })
     const row = rows[0]
     return row ? { tenantId, agentId, epoch: Number(row.epoch) } : null
   } catch (error) {
-    // The sweeper rings again.
+    // The sweeper comes back to it.
     if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) return null
     throw error
   }

@@ -202,6 +202,9 @@ export interface UnattendedMailbox {
   readonly second: number
 }
 
+/** Sees to mailboxes nobody is at: here as far as there are places, else by ringing again. Never throws. */
+export type TakeUp = (mailboxes: readonly UnattendedMailbox[]) => Promise<void>
+
 /** How far a turn has come, for whoever queued it as a job. */
 export interface JobProgress {
   readonly step: number

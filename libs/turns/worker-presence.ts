@@ -8,14 +8,14 @@ import {
   LEASE_RENEWAL_MS,
   renewLease,
 } from './mailbox.js'
-import type { Doorbell } from './ports.js'
+import type { TakeUp } from './ports.js'
 import { Sweep } from './sweep.js'
 
 const SWEEP_MS = 1_000
 const SWEPT_MAX = 500
 
 /**
- * Keeps a worker's lease and its lock alive, and once a second, in turn with the others, rings for agents whose
+ * Keeps a worker's lease and its lock alive, and once a second, in turn with the others, sees to agents whose
  * work nobody living is at: a dead worker, a doorbell that was lost, a queue that was wiped. A wrong guess is harmless.
  */
 export class WorkerPresence {
@@ -24,7 +24,7 @@ export class WorkerPresence {
 
   constructor(
     private readonly db: Queryable,
-    private readonly doorbell: Doorbell,
+    private readonly takeUp: TakeUp,
     private readonly workerId: string,
     private readonly runner: Pick<AgentRunner, 'held' | 'holds'>,
     private readonly liveness: Liveness,
@@ -63,6 +63,6 @@ export class WorkerPresence {
     const limit = SWEPT_MAX + this.runner.held
     const found = await abandonedMailboxes(this.db, this.workerId, limit)
     const left = found.filter(({ tenantId, agentId }) => !this.runner.holds(tenantId, agentId))
-    if (left.length > 0) await this.doorbell.ringAgain(left)
+    if (left.length > 0) await this.takeUp(left)
   }
 }

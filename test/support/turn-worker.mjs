@@ -5,7 +5,7 @@
 import '../../dist/libs/adapters/compile-early.js'
 import { openWorker } from '../../dist/apps/worker/worker.js'
 import { readConfig } from '../../dist/libs/adapters/config.js'
-import { WakeQueue } from '../../dist/libs/adapters/wake-queue.js'
+import { WakeWorker } from '../../dist/libs/adapters/wake-queue.js'
 import { Writer } from '../../dist/libs/event-store/writer.js'
 import { Liveness } from '../../dist/libs/turns/liveness.js'
 
@@ -22,8 +22,8 @@ Writer.prototype.submit = async function (unit) {
   return verdict
 }
 if (lacks.has('liveness')) Liveness.prototype.start = async () => {}
-// What it finds it tells nobody: neither of lost wakes nor of dead workers.
-if (lacks.has('sweeper')) WakeQueue.prototype.ringAgain = async () => {}
+// Nothing comes of what it finds: neither of lost wakes nor of dead workers.
+if (lacks.has('sweeper')) WakeWorker.prototype.takeUp = async () => {}
 
 const log = process.env.WORKER_SILENT ? () => {} : (...said) => console.error(...said)
 const worker = await openWorker(readConfig(process.env), process.env.DATABASE_URL, {

@@ -6,16 +6,16 @@ import { killWorkers, percentile } from '../support/worker-kills.js'
 /** `TURNS_KILLS=500` is the long run. */
 const KILLS = Number(process.env.TURNS_KILLS ?? 25)
 const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 500)
-const WORKERS = Number(process.env.TURNS_WORKERS ?? 24)
+const WORKERS = Number(process.env.TURNS_WORKERS ?? 8)
 /**
  * A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. Less
  * than the minute after which a worker gives a call up.
  */
-const MODEL_MS = [20_000, 50_000] as const
+const MODEL_MS = [10_000, 30_000] as const
 /** Agents with something to do to turns in flight at the least. */
 const AGENTS_SHARE = 1.05
-/** Places to agents: with few to spare the newest worker would get all of a dead one's, with many some get far too much. */
-const PLACES_SHARE = 1.5
+/** Places to agents: with few to spare a dead worker's turns would wait for places, with many one worker may get most. */
+const PLACES_SHARE = 1.7
 const RECOVERED_MS = 1_000
 const redisUrl =
   process.env.TURNS_QUEUE === 'postgres' ? undefined : process.env.PALIMPSEST_TEST_REDIS_URL
