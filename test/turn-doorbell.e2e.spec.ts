@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { WakeQueue } from '#adapters/wake-queue.js'
+import { MortalRedis } from './support/mortal-redis.js'
 import { ownRedis } from './support/product.js'
 import { gate, openTurnStage, type TurnStage } from './support/turn-stage.js'
 
@@ -140,3 +141,22 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
     await stage.sql.query('delete from bullmq.job')
   }
 })
+
+if (redisUrl) {
+  describe('Redis that is away', () => {
+    it('keeps no turn from beginning and ending while there are places', async () => {
+      const mortal = await MortalRedis.start()
+      const stage = await openTurnStage({ redisUrl: mortal.url })
+      try {
+        const agent = await stage.agent()
+        stage.model.script([{ text: 'done' }])
+        await mortal.kill()
+        await stage.ended(await stage.sendAsync(agent, 'go'))
+        await mortal.restart()
+      } finally {
+        await stage.close()
+        await mortal.close()
+      }
+    })
+  })
+}

@@ -82,7 +82,7 @@ export class WakeQueue implements Doorbell {
     await this.#add(tenantId, agentId, { deduplication: { id: agentId, keepLastIfActive: true } })
   }
 
-  /** All in one go: one by one a dead worker's last agents would wait for its first. */
+  /** For each of them; all in one go, or the last would wait for the first. */
   async ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
     const jobs = mailboxes.map(({ tenantId, agentId, epoch, second }) => ({
       name: WAKE_JOB,
@@ -98,8 +98,9 @@ export class WakeQueue implements Doorbell {
     const jobs: RingJob[] = []
     for (let from = 0; from < mailboxes.length; from += share) {
       const part = mailboxes.slice(from, from + share)
-      const { agentId, epoch, second } = part[0] as UnattendedMailbox
-      const opts = { ...ONCE, jobId: `wakes-${agentId}-${epoch}-${second}` }
+      const [first, last] = [part[0] as UnattendedMailbox, part.at(-1) as UnattendedMailbox]
+      const place = `${first.agentId}-${last.agentId}-${part.length}`
+      const opts = { ...ONCE, jobId: `wakes-${place}-${first.epoch}-${first.second}` }
       jobs.push({ name: WAKES_JOB, data: { mailboxes: part }, opts })
     }
     await this.#addAll(jobs)

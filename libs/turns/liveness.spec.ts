@@ -38,7 +38,7 @@ afterEach(async () => {
 interface TestWorker {
   readonly id: string
   readonly liveness: Liveness
-  readonly rung: UnattendedMailbox[]
+  readonly taken: UnattendedMailbox[]
   readonly errors: unknown[]
   /** Its connection ends without a word, as the kernel does it for a process that was killed. */
   die(): Promise<void>
@@ -47,13 +47,13 @@ interface TestWorker {
 
 async function worker(id: string): Promise<TestWorker> {
   const lock = createPool(story.pool.options.connectionString as string, { max: 1 })
-  const rung: UnattendedMailbox[] = []
+  const taken: UnattendedMailbox[] = []
   const errors: unknown[] = []
   const liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
     workerId: id,
     declare: (key) => renewLease(story.pool, id, key),
-    takeUp: async (mailboxes) => void rung.push(...mailboxes),
+    takeUp: async (mailboxes) => void taken.push(...mailboxes),
     onError: (error) => errors.push(error),
   })
   await liveness.start()
@@ -66,7 +66,7 @@ async function worker(id: string): Promise<TestWorker> {
   const started: TestWorker = {
     id,
     liveness,
-    rung,
+    taken,
     errors,
     die: () => {
       ended ??= die()
@@ -105,16 +105,16 @@ const terminate = (lockKey: string): Promise<unknown> =>
   )
 
 describe('a worker whose lock is free', () => {
-  it('is dead: its row is gone and its agents are rung for long before its lease ends', async () => {
+  it('is dead: its row is gone and its agents are taken up long before its lease ends', async () => {
     const peer = await worker('peer')
     const dead = await worker('dead')
     const agents = [await claimed(dead), await claimed(dead)]
     expect(await claimMailbox(story.pool, 'default', agents[0] as string, 'peer')).toBeNull()
     const died = performance.now()
     await dead.die()
-    await until(() => peer.rung.length > 0)
+    await until(() => peer.taken.length > 0)
     expect(performance.now() - died).toBeLessThan(FOUND_WITHIN_MS)
-    expect(peer.rung.map(({ agentId }) => agentId).sort()).toEqual(agents.sort())
+    expect(peer.taken.map(({ agentId }) => agentId).sort()).toEqual(agents.sort())
     expect(await row('dead')).toBeUndefined()
     expect(await claimMailbox(story.pool, 'default', agents[0] as string, 'peer')).toMatchObject({
       epoch: 2,
@@ -167,7 +167,7 @@ describe('a living worker', () => {
         return key !== null && key !== before && key === living.liveness.key
       })
     }
-    expect(peer.rung).toEqual([])
+    expect(peer.taken).toEqual([])
   })
 
   it('that was buried all the same puts its row back by itself', async () => {
@@ -189,7 +189,7 @@ describe('a living worker', () => {
       return key !== null && key !== before
     })
     const back = performance.now()
-    await until(() => peer.rung.length > 0)
+    await until(() => peer.taken.length > 0)
     expect(performance.now() - back).toBeGreaterThan(500)
   })
 })

@@ -186,11 +186,9 @@ export interface Search {
   ): Promise<SearchResults>
 }
 
-/** Rings after a commit: a lost ring costs at most a second, the sweeper rings again. Never throws. */
+/** Rings after a commit: a lost ring is found by the sweeper. Never throws. */
 export interface Doorbell {
   ring(tenantId: string, agentId: string): Promise<void>
-  /** For agents whose owner died: steps around a dead job that still holds the deduplication key. */
-  ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void>
 }
 
 /** A mailbox where something waits and nobody living is at it. */

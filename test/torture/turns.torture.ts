@@ -6,14 +6,14 @@ import { killWorkers, percentile } from '../support/worker-kills.js'
 /** `TURNS_KILLS=500` is the long run. */
 const KILLS = Number(process.env.TURNS_KILLS ?? 25)
 const IN_FLIGHT = Number(process.env.TURNS_IN_FLIGHT ?? 500)
-const WORKERS = Number(process.env.TURNS_WORKERS ?? 8)
+const WORKERS = Number(process.env.TURNS_WORKERS ?? 12)
 /**
  * A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. Less
  * than the minute after which a worker gives a call up.
  */
-const MODEL_MS = [10_000, 30_000] as const
+const MODEL_MS = [8_000, 20_000] as const
 /** Agents with something to do to turns in flight at the least. */
-const AGENTS_SHARE = 1.05
+const AGENTS_SHARE = 1.1
 /** Places to agents: with few to spare a dead worker's turns would wait for places, with many one worker may get most. */
 const PLACES_SHARE = 1.7
 const RECOVERED_MS = 1_000
