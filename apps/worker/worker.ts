@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import 'reflect-metadata'
 import { Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
@@ -11,7 +10,7 @@ import { openProviders } from '#adapters/providers.js'
 import type { Stop } from '#adapters/service.js'
 import { openSigningKey } from '#adapters/signing-key.js'
 import type { ParkTimes } from '#adapters/turn-queue.js'
-import { type WakeJob, WakeQueue, WakeWorker } from '#adapters/wake-queue.js'
+import { WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import type { Door } from '#commands/metadata.js'
@@ -20,36 +19,20 @@ import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
 import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
 import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
 import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, HintListener, Hints } from '#postgres/hint.js'
+import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { assertSchema } from '#postgres/migrator.js'
-import { readServerKey } from '#postgres/server-key.js'
-import { Session } from '#postgres/session.js'
-import { ToolSchemas } from '#read-models/tool-schemas.js'
-import { AgentRunner } from '#turns/agent-runner.js'
 import { TurnExpiry } from '#turns/expiry.js'
-import { Liveness } from '#turns/liveness.js'
-import { renewLease } from '#turns/mailbox.js'
-import { ModelBreakers } from '#turns/model-breakers.js'
-import type { TakeUp } from '#turns/ports.js'
-import { RunningTurns } from '#turns/running-turns.js'
-import { forgetOldDeltas, StreamedTurns } from '#turns/streamed-turns.js'
-import { CANCEL_HINTS, TurnHints } from '#turns/turn-hints.js'
-import { TURN_HINTS } from '#turns/turn-waiters.js'
-import { WorkerPresence } from '#turns/worker-presence.js'
+import { CANCEL_HINTS } from '#turns/turn-hints.js'
+import { openAttendance } from './attendance.js'
 import { openProducers } from './producers.js'
 import { openTriggers } from './triggers.js'
+import { openTurns } from './turns.js'
 
 const READS_MAX = 8
 /** The one tenant there is until tenancy comes. */
 const TENANT = 'default'
-/** A worker that drains gives its turns so long to end the step they are at. */
-const DRAIN_MS = 25_000
 /** Turns that are cut off get so long to give their agents back; what is left is found by others. */
 const CLOSE_MS = 1_000
-/** Agents of a dead worker that one living takes up at the least, if there are so many: they cost less together. */
-const SHARE_MIN = 16
-/** A look for dead workers that takes longer is given up, and the connection with it. */
-const LOOK_MS_MAX = 2_000
 
 export interface RunningWorker {
   readonly workerId: string
@@ -100,6 +83,7 @@ export async function openWorker(
     { logger: ['error', 'warn'] },
   )
   const commands = app.get(CommandBus)
+  const execute: Door = (command) => commands.execute(command)
   const providers = await openProviders(config, options.modelTimeoutsMs)
   const { redisUrl, queuePrefix } = config
   const connection = { redisUrl, queuePrefix, databaseUrl }
@@ -107,72 +91,40 @@ export async function openWorker(
   const producers = await openProducers({
     connection,
     tenantId: TENANT,
-    execute: (command) => commands.execute(command),
+    execute,
     doorbell,
     reads,
     db,
     onError,
     park: options.park,
   })
-  const turnHints = new TurnHints(reads)
-  const runHints = new Hints(reads, TURN_HINTS)
-  const streamed = new StreamedTurns(reads, (runId) => runHints.send(runId))
-  await forgetOldDeltas(reads)
+  const turns = await openTurns({
+    workerId,
+    execute,
+    streams: app.get(Writer).streams,
+    providers,
+    doorbell,
+    reads,
+    claims,
+    db,
+    onCommit: options.onCommit,
+  })
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
     feedHint.send()
     producers.wake()
-    turnHints.of(event.events)
-    streamed.committed(event.events)
+    turns.committed(event.events)
   })
-  const draining = new AbortController()
-  const stopping = new AbortController()
-  // Every turn listens to them.
-  setMaxListeners(0, draining.signal, stopping.signal)
-  const turns = new RunningTurns({
-    execute: (command) => commands.execute(command),
-    model: providers.model,
-    search: providers.search,
-    breakers: new ModelBreakers(reads),
-    streamed,
-    reads,
-    streams: app.get(Writer).streams,
-    tools: new ToolSchemas(reads),
-    db,
-    key: await readServerKey(db, 'context'),
-    workerId,
-    draining: draining.signal,
-    ...(options.onCommit ? { onCommit: options.onCommit } : {}),
-  })
-  const runner = new AgentRunner(claims, turns, doorbell, workerId)
-  const onWake = ({ tenant_id, agent_id }: WakeJob): Promise<void> =>
-    // A wake that was taken just before the end is somebody else's.
-    draining.signal.aborted
-      ? doorbell.ring(tenant_id, agent_id)
-      : runner.wake(tenant_id, agent_id, stopping.signal)
-  const wakes = new WakeWorker({ connection, places: config.turns, onWake, doorbell, onError })
-  const takeUp: TakeUp = (mailboxes) => {
-    const share = Math.ceil(mailboxes.length / liveness.living)
-    return wakes.takeUp(mailboxes, Math.max(share, SHARE_MIN))
-  }
   const hints = new HintListener(databaseUrl, {
-    [CANCEL_HINTS]: (runIds) => {
-      for (const runId of runIds) turns.interrupt(runId)
-    },
+    [CANCEL_HINTS]: (runIds) => turns.interrupt(runIds),
     [FEED_HINTS]: () => producers.wake(),
   })
   await hints.open()
-  const lock = createPool(databaseUrl, { max: 1, queryTimeoutMs: LOOK_MS_MAX, onError })
-  const liveness: Liveness = new Liveness({
-    connect: (onLost) => Session.open(lock, onLost),
-    workerId,
-    declare: (lockKey) => renewLease(claims, workerId, lockKey),
-    takeUp,
-    onError,
-  })
-  const workers = (): number => liveness.living
-  const execute: Door = (command) => commands.execute(command)
+  const places = config.turns
+  const on = { workerId, connection, places, turns, doorbell, claims, onError }
+  const attendance = openAttendance(on)
+  const { workers } = attendance
   const expiry = new TurnExpiry({ db: reads, execute, workerId, workers, onError })
   const triggers = openTriggers({
     tenantId: TENANT,
@@ -185,26 +137,23 @@ export async function openWorker(
     onError,
     depthMax: options.triggerDepthMax,
   })
-  const presence = new WorkerPresence(claims, takeUp, workerId, runner, liveness, onError)
-  await presence.start()
+  await attendance.start()
   expiry.start()
-  wakes.start()
   const checkpoints = startCheckpoints(config, reads, onError)
   const close = async (how: Stop): Promise<void> => {
-    draining.abort()
-    if (how === 'drain') await wakes.stop(DRAIN_MS)
-    stopping.abort(new Error('the worker stops'))
-    const ended = [wakes.stop(CLOSE_MS), triggers.close(CLOSE_MS), producers.close(CLOSE_MS)]
-    await Promise.all(ended)
-    wakes.close()
+    turns.drain()
+    if (how === 'drain') await attendance.drain()
+    turns.stop()
+    const parts = [attendance.stopTaking(CLOSE_MS), triggers.close(CLOSE_MS)]
+    await Promise.all([...parts, producers.close(CLOSE_MS)])
     await Promise.all([hints.close(), expiry.stop()])
-    await presence.stop().catch(onError)
+    await attendance.end()
     await checkpoints?.close()
     await doorbell.close()
     await app.close()
     await providers.close()
     await db.destroy()
-    await Promise.all([writes.end(), claims.end(), lock.end()])
+    await Promise.all([writes.end(), claims.end()])
   }
   let closing: Promise<void> | null = null
   return {

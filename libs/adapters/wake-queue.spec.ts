@@ -93,6 +93,19 @@ describe.each(QUEUES)('wakes that are taken up, with the queue on %s', (_, redis
     expect(most).toEqual({ there: 3 })
   })
 
+  it('are waited for by a worker that stops', async () => {
+    const [here, there] = workers('here', 'there') as [WakeWorker, WakeWorker]
+    await here.takeUp(mailboxes(1, 'last'), 1)
+    let stopped = false
+    const ended = here.stop(STOP_MS).then(() => {
+      stopped = true
+    })
+    await there.stop(STOP_MS)
+    expect(stopped).toBe(false)
+    release()
+    await ended
+  })
+
   it('no longer swallow the rings that come behind a dead worker’s job; control: it does', async () => {
     const [here] = workers('here') as [WakeWorker]
     await doorbell.ring('default', 'agent')

@@ -150,13 +150,18 @@ export interface WakeWorkerOptions {
   readonly onError: (error: unknown) => void
 }
 
+interface Taken {
+  readonly taken: readonly UnattendedMailbox[]
+  readonly left: readonly UnattendedMailbox[]
+}
+
 /** Takes wakes: from the queue, and those that this very process has found to be needed. */
 export class WakeWorker {
   readonly #redis: Redis | null
   readonly #worker: Worker<WakeJob | WakesJob, void>
   /** Running wakes of the queue, and others. */
   #queued = 0
-  #own = 0
+  readonly #own = new Set<Promise<void>>()
   #stopped = false
 
   /** Takes nothing from the queue before `start`. */
@@ -164,9 +169,9 @@ export class WakeWorker {
     const { connection, onError } = options
     this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
     const process = async ({ data }: { data: WakeJob | WakesJob }): Promise<void> => {
-      if ('mailboxes' in data) return options.doorbell.ringAgain(this.#takeUp(data.mailboxes).left)
-      this.#count(1, 0)
-      await options.onWake(data).finally(() => this.#count(-1, 0))
+      if ('mailboxes' in data) return this.#handOn(this.#take(data.mailboxes))
+      this.#count(1)
+      await options.onWake(data).finally(() => this.#count(-1))
     }
     const place = { connection, redis: this.#redis, connections: POOL_MAX, onError }
     const concurrency = this.#concurrency
@@ -187,15 +192,16 @@ export class WakeWorker {
    */
   async takeUp(mailboxes: readonly UnattendedMailbox[], share: number): Promise<void> {
     const { doorbell } = this.options
-    const { taken, left } = this.#takeUp(mailboxes, share)
+    const { taken, left } = this.#take(mailboxes, share)
     await doorbell.ringTogether(left, share)
     await doorbell.forgetRings(taken)
   }
 
-  /** Takes no more wakes from now on; waits for the running ones of the queue at most `deadlineMs`. */
+  /** Takes no more wakes from now on; waits for the running ones at most `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true
-    await waitAtMost(this.#worker.close().catch(this.options.onError), deadlineMs)
+    const ended = Promise.all([this.#worker.close(), ...this.#own])
+    await waitAtMost(ended.catch(this.options.onError), deadlineMs)
   }
 
   /** After `stop`. */
@@ -203,33 +209,45 @@ export class WakeWorker {
     this.#redis?.disconnect()
   }
 
-  #takeUp(
-    mailboxes: readonly UnattendedMailbox[],
-    share = mailboxes.length,
-  ): Record<'taken' | 'left', readonly UnattendedMailbox[]> {
-    const places = this.#stopped ? 0 : this.options.places - this.#queued - this.#own
+  #take(mailboxes: readonly UnattendedMailbox[], share = mailboxes.length): Taken {
+    const places = this.#stopped ? 0 : this.options.places - this.#queued - this.#own.size
     const count = Math.max(0, Math.min(places, share))
     const taken = mailboxes.slice(0, count)
     for (const { tenantId, agentId } of taken) {
-      void this.#run({ tenant_id: tenantId, agent_id: agentId })
+      this.#run({ tenant_id: tenantId, agent_id: agentId })
     }
     return { taken, left: mailboxes.slice(count) }
   }
 
-  async #run(wake: WakeJob): Promise<void> {
-    this.#count(0, 1)
-    await this.options.onWake(wake).catch(this.options.onError)
-    this.#count(0, -1)
+  /** Together, as long as they become fewer: a worker without a place does not hand them on for ever. */
+  async #handOn({ taken, left }: Taken): Promise<void> {
+    const { doorbell } = this.options
+    if (taken.length > 0) await doorbell.ringTogether(left, left.length)
+    else await doorbell.ringAgain(left)
   }
 
-  #count(queued: number, own: number): void {
+  #run(wake: WakeJob): void {
+    const { onWake, onError } = this.options
+    const run = onWake(wake)
+      .catch(onError)
+      .finally(() => {
+        this.#own.delete(run)
+        this.#count(0)
+      })
+    this.#own.add(run)
+    this.#count(0)
+  }
+
+  #count(queued: number): void {
     this.#queued += queued
-    this.#own += own
     this.#worker.concurrency = this.#concurrency
   }
 
   /** At least one: BullMQ knows no fewer. */
   get #concurrency(): number {
-    return Math.max(1, Math.min(this.options.places - this.#own, this.#queued + TAKEN_AHEAD_MAX))
+    return Math.max(
+      1,
+      Math.min(this.options.places - this.#own.size, this.#queued + TAKEN_AHEAD_MAX),
+    )
   }
 }

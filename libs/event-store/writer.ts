@@ -14,6 +14,8 @@ import type { Project, StreamEvent, Unit, Verdict, Wanted } from './unit.js'
 import { want } from './wanted.js'
 
 const CACHED_STREAMS_MAX = 10_000
+/** Of what the cached streams take together: some hundred of the longest texts, or thousands of turns. */
+const CACHED_BYTES_MAX = 128 * 1024 * 1024
 
 export interface WriterOptions {
   /** With `WRITER_CONNECTIONS` and `WRITER_SETTINGS`. */
@@ -49,7 +51,7 @@ export const WRITER_SETTINGS = {
 export class Writer {
   /** For whoever reads what is soon written to. */
   readonly streams: KnownStreams
-  readonly #cache = new StateCache(CACHED_STREAMS_MAX)
+  readonly #cache = new StateCache(CACHED_STREAMS_MAX, CACHED_BYTES_MAX)
   readonly #lane: Lane
   readonly #side: SideLane
   readonly #snapshots: Snapshots

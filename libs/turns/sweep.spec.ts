@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { pauseAmong, Sweep } from './sweep.js'
+import { pauseAmong, Sweep, shareAmong } from './sweep.js'
 
 describe('workers that make the same rounds', () => {
   it('make as many together as three of them, up to fifteen, and never pause for long', () => {
@@ -22,6 +22,14 @@ describe('workers that make the same rounds', () => {
   it('pause as if alone while they are few, and at random among many', () => {
     expect([1, 2, 3].map((workers) => pauseAmong(workers, 100))).toEqual([100, 100, 100])
     expect(new Set(Array.from({ length: 20 }, () => pauseAmong(24, 100))).size).toBeGreaterThan(10)
+  })
+})
+
+describe('agents that were found', () => {
+  it('are shared alike, and by fewer workers when they are few', () => {
+    expect([1, 4, 25].map((workers) => shareAmong(workers, 100))).toEqual([100, 25, 16])
+    expect(shareAmong(3, 100) * 3).toBeGreaterThanOrEqual(100)
+    expect(shareAmong(8, 5)).toBe(16)
   })
 })
 

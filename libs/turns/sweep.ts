@@ -15,6 +15,14 @@ export function pauseAmong(workers: number, everyMs: number): number {
   return share <= 1 ? everyMs : share * everyMs * (0.5 + Math.random())
 }
 
+/** Agents that one worker takes up at the least, if so many were found: together they cost less. */
+const SHARE_MIN = 16
+
+/** How many of the agents that one worker has found are one worker's share. */
+export function shareAmong(workers: number, found: number): number {
+  return Math.max(SHARE_MIN, Math.ceil(found / workers))
+}
+
 export interface SweepOptions {
   readonly everyMs: number
   /** Who make the same rounds, this one among them. */

@@ -14,8 +14,8 @@ const WORKERS = Number(process.env.TURNS_WORKERS ?? 12)
 const MODEL_MS = [8_000, 20_000] as const
 /** Agents with something to do to turns in flight at the least. */
 const AGENTS_SHARE = 1.1
-/** Places to agents: with few to spare a dead worker's turns would wait for places, with many one worker may get most. */
-const PLACES_SHARE = 1.7
+/** Places to agents: as in earnest there are some to spare, so that no share of a dead worker's turns lacks them. */
+const PLACES_SHARE = 3
 const RECOVERED_MS = 1_000
 const redisUrl =
   process.env.TURNS_QUEUE === 'postgres' ? undefined : process.env.PALIMPSEST_TEST_REDIS_URL
