@@ -10,7 +10,7 @@ import { tell } from './judge/verdict.mjs'
 
 /** Schedules within which a bug must show. */
 const SCHEDULES_MAX = 1_000
-const CLEAN_SCHEDULES = 150
+const CLEAN_SCHEDULES = 100
 const SMALL_HISTORIES = 10_000
 
 describe('the judge', () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { WakeQueue } from '#adapters/wake-queue.js'
+import { until } from './support/feed-load.js'
 import { MortalRedis } from './support/mortal-redis.js'
 import { ownRedis } from './support/product.js'
 import { gate, openTurnStage, type TurnStage } from './support/turn-stage.js'
@@ -150,9 +151,12 @@ if (redisUrl) {
       try {
         const agent = await stage.agent()
         stage.model.script([{ text: 'done' }])
+        const clients = await mortal.clients()
         await mortal.kill()
         await stage.ended(await stage.sendAsync(agent, 'go'))
         await mortal.restart()
+        // A service that is closed while it looks for its queue leaves a connection that looks on.
+        await until(async () => (await mortal.clients()) >= clients)
       } finally {
         await stage.close()
         await mortal.close()

@@ -39,6 +39,14 @@ export class MortalRedis {
     client.disconnect()
   }
 
+  /** Connections through the line. */
+  async clients(): Promise<number> {
+    const client = new Redis(this.#port, '127.0.0.1')
+    const list = String(await client.call('CLIENT', 'LIST'))
+    client.disconnect()
+    return list.trim().split('\n').length - 1
+  }
+
   /** kill -9: it has no disk, so everything is gone. */
   async kill(): Promise<void> {
     const child = this.#child
