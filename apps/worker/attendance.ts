@@ -42,8 +42,7 @@ export interface Attendance {
 
 export function openAttendance(options: AttendanceOptions): Attendance {
   const { workerId, connection, places, turns, doorbell, claims, onError } = options
-  const onWake: Turns['wake'] = (job) => turns.wake(job)
-  const wakes = new WakeWorker({ connection, places, onWake, doorbell, onError })
+  const wakes = new WakeWorker({ connection, places, onWake: turns.wake, doorbell, onError })
   const takeUp: TakeUp = (mailboxes) =>
     wakes.takeUp(mailboxes, shareAmong(liveness.living, mailboxes.length))
   const lock = createPool(connection.databaseUrl, {

@@ -2,6 +2,8 @@
 const UNPACED_MAX = 3
 /** No pause is longer than so many of one that is alone: the others may be gone when it ends. */
 const SLOWED_MAX = 5
+/** Agents that one worker takes up at the least, if so many were found: together they cost less. */
+const SHARE_MIN = 16
 
 /**
  * The pause between two rounds of a worker among others who make the same ones: each more seldom the more they
@@ -14,9 +16,6 @@ export function pauseAmong(workers: number, everyMs: number): number {
   const share = Math.min(workers / UNPACED_MAX, SLOWED_MAX)
   return share <= 1 ? everyMs : share * everyMs * (0.5 + Math.random())
 }
-
-/** Agents that one worker takes up at the least, if so many were found: together they cost less. */
-const SHARE_MIN = 16
 
 /** How many of the agents that one worker has found are one worker's share. */
 export function shareAmong(workers: number, found: number): number {
