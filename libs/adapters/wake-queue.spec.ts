@@ -117,7 +117,7 @@ describe.each(QUEUES)('wakes that are taken up, with the queue on %s', (_, redis
     expect([await active(), woken.length]).toEqual([1, 1])
     await here.takeUp([{ tenantId: 'default', agentId: 'agent', epoch: 1, second: 1 }], 1)
     await doorbell.ring('default', 'agent')
-    await until(async () => (await active()) === 2)
+    await until(async () => woken.length === 3 && (await active()) === 2)
     expect(woken).toEqual(['agent', 'agent', 'agent'])
     await queue.close()
     client?.disconnect()
