@@ -7,21 +7,15 @@ import { CallbackClient } from '#adapters/callback-client.js'
 import { type Config, isLoopback } from '#adapters/config.js'
 import { openProviders, type Providers } from '#adapters/providers.js'
 import { QueueBoard } from '#adapters/queue-board.js'
+import { openServiceDatabase } from '#adapters/service-database.js'
 import { WakeQueue } from '#adapters/wake-queue.js'
 import { CommandsModule } from '#commands/commands.module.js'
 import { EventsCommitted } from '#commands/events-committed.js'
 import { ensureBuiltinTools } from '#commands/tools-table.js'
-import { FEED_HINT_MS, FEED_HINTS, Feed } from '#event-store/feed.js'
-import { WRITER_CONNECTIONS, WRITER_SETTINGS } from '#event-store/writer.js'
-import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
-import { createDatabase, createPool } from '#postgres/database.js'
-import { GrowthHint, HintListener } from '#postgres/hint.js'
-import { assertSchema } from '#postgres/migrator.js'
+import type { Durability } from '#postgres/boot-checks.js'
 import { BUILTIN_TOOLS } from '#turns/builtin-tools.js'
-import { RunLogs } from '#turns/run-logs.js'
-import { TurnHints } from '#turns/turn-hints.js'
-import { TURN_HINTS, TurnWaiters } from '#turns/turn-waiters.js'
 import { CallbackTargets } from './callback-targets.js'
+import { openCommitHints } from './commit-hints.js'
 import { CONTROLLERS } from './controllers.js'
 import { EVENT_STREAM_LIMITS, type EventStreamLimits, FeedStreams } from './feed-streams.js'
 import { DRIP_LIMITS, type Drip } from './http/dripping-reply.js'
@@ -83,33 +77,15 @@ export async function openApi(
   options: ApiOptions,
 ): Promise<RunningApi> {
   const onError = (error: unknown): void => options.log('api', error)
-  const reads = createPool(databaseUrl, { max: READS_MAX, onError })
-  const writes = createPool(databaseUrl, {
-    max: WRITER_CONNECTIONS,
-    settings: WRITER_SETTINGS,
-    onError,
-  })
-  await assertSchema(reads)
-  const durability = await checkDatabase(reads, config)
-  const db = createDatabase(reads)
+  const database = await openServiceDatabase(config, databaseUrl, READS_MAX, onError)
+  const { reads, writes, db, durability } = database
   await ensureBuiltinTools(db, TENANT, BUILTIN_TOOLS)
   const providers: Providers = await openProviders(config)
   const { redisUrl, queuePrefix } = config
   const connection = { redisUrl, queuePrefix, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
-  const waiters = new TurnWaiters(db, TENANT)
-  const runLogs = new RunLogs(reads, TENANT)
-  const feed = new Feed({ reads, onError })
   const callbackClient = new CallbackClient(isLoopback(config.host))
-  const hints = new HintListener(databaseUrl, {
-    [TURN_HINTS]: (ids) => {
-      waiters.hint(ids)
-      runLogs.hint(ids)
-    },
-    [FEED_HINTS]: () => feed.wake(),
-  })
-  await hints.open()
-  feed.start()
+  const hints = await openCommitHints(databaseUrl, reads, db, onError)
   const values = new Map<symbol, unknown>([
     [CONFIG, config],
     [DATABASE, db],
@@ -117,10 +93,10 @@ export async function openApi(
     [DURABILITY, durability],
     [PROVIDERS, providers],
     [DOORBELL, doorbell],
-    [TURN_WAITERS, waiters],
-    [FEED, feed],
+    [TURN_WAITERS, hints.waiters],
+    [FEED, hints.feed],
     [EVENT_STREAMS, { ...EVENT_STREAM_LIMITS, ...options.eventStreams }],
-    [RUN_LOGS, runLogs],
+    [RUN_LOGS, hints.runLogs],
     [RUN_STREAMS, { ...RUN_STREAM_LIMITS, ...options.runStreams }],
     [DRIP, { ...DRIP_LIMITS, ...options.drip }],
     [CALLBACKS, callbackClient],
@@ -132,13 +108,8 @@ export async function openApi(
   })
   const board = new QueueBoard(QUEUES_PATH, connection, onError)
   serveQueueBoard(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, board)
-  const turnHints = new TurnHints(reads)
-  const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
-    if (!(event instanceof EventsCommitted)) return
-    feed.wake()
-    feedHint.send()
-    turnHints.of(event.events)
+    if (event instanceof EventsCommitted) hints.committed(event.events)
   })
   const callbacks = new RunCallbacks(reads, db, callbackClient, onError)
   callbacks.start()
@@ -153,15 +124,11 @@ export async function openApi(
       const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
       await app.close()
       clearTimeout(cut)
-      waiters.close()
-      runLogs.close()
-      await callbacks.close()
-      await Promise.all([hints.close(), feed.close()])
+      await Promise.all([callbacks.close(), hints.close()])
       await board.close()
       await doorbell.close().catch(onError)
       await providers.close()
-      await db.destroy()
-      await writes.end()
+      await database.close()
     },
   }
 }

@@ -35,7 +35,7 @@ export interface Attendance {
   /** Takes nothing more, and lets turns end the step they are at. */
   drain(): Promise<void>
   /** Takes nothing more, and waits so long for what was broken off. */
-  stopTaking(deadlineMs: number): Promise<void>
+  close(deadlineMs: number): Promise<void>
   /** Behind everything that still needs this worker to live. */
   end(): Promise<void>
 }
@@ -65,7 +65,7 @@ export function openAttendance(options: AttendanceOptions): Attendance {
       wakes.start()
     },
     drain: () => wakes.stop(DRAIN_MS),
-    stopTaking: (deadlineMs) => wakes.stop(deadlineMs),
+    close: (deadlineMs) => wakes.stop(deadlineMs),
     async end() {
       wakes.close()
       await presence.stop().catch(onError)

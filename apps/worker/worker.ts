@@ -8,6 +8,7 @@ import { CheckpointFile } from '#adapters/checkpoint-file.js'
 import type { Config } from '#adapters/config.js'
 import { openProviders } from '#adapters/providers.js'
 import type { Stop } from '#adapters/service.js'
+import { openServiceDatabase } from '#adapters/service-database.js'
 import { openSigningKey } from '#adapters/signing-key.js'
 import type { ParkTimes } from '#adapters/turn-queue.js'
 import { WakeQueue } from '#adapters/wake-queue.js'
@@ -16,11 +17,10 @@ import { EventsCommitted } from '#commands/events-committed.js'
 import type { Door } from '#commands/metadata.js'
 import { CheckpointMaker } from '#event-store/checkpoints.js'
 import { FEED_HINT_MS, FEED_HINTS } from '#event-store/feed.js'
-import { WRITER_CONNECTIONS, WRITER_SETTINGS, Writer } from '#event-store/writer.js'
-import { checkDatabase, type Durability } from '#postgres/boot-checks.js'
-import { createDatabase, createPool } from '#postgres/database.js'
+import { Writer } from '#event-store/writer.js'
+import type { Durability } from '#postgres/boot-checks.js'
+import { createPool } from '#postgres/database.js'
 import { GrowthHint, HintListener } from '#postgres/hint.js'
-import { assertSchema } from '#postgres/migrator.js'
 import { TurnExpiry } from '#turns/expiry.js'
 import { CANCEL_HINTS } from '#turns/turn-hints.js'
 import { openAttendance } from './attendance.js'
@@ -68,16 +68,9 @@ export async function openWorker(
 ): Promise<RunningWorker> {
   const onError = (error: unknown): void => options.log('worker', error)
   const workerId = `worker-${randomUUID()}`
-  const reads = createPool(databaseUrl, { max: READS_MAX, onError })
-  const writes = createPool(databaseUrl, {
-    max: WRITER_CONNECTIONS,
-    settings: WRITER_SETTINGS,
-    onError,
-  })
+  const database = await openServiceDatabase(config, databaseUrl, READS_MAX, onError)
+  const { reads, writes, db, durability } = database
   const claims = createPool(databaseUrl, { max: 4, settings: { lock_timeout: 200 }, onError })
-  await assertSchema(reads)
-  const durability = await checkDatabase(reads, config)
-  const db = createDatabase(reads)
   const app = await NestFactory.createApplicationContext(
     { module: WorkerModule, imports: [CommandsModule.over({ writes, reads })] },
     { logger: ['error', 'warn'] },
@@ -88,27 +81,11 @@ export async function openWorker(
   const { redisUrl, queuePrefix } = config
   const connection = { redisUrl, queuePrefix, databaseUrl }
   const doorbell = new WakeQueue(connection, onError)
-  const producers = await openProducers({
-    connection,
-    tenantId: TENANT,
-    execute,
-    doorbell,
-    reads,
-    db,
-    onError,
-    park: options.park,
-  })
-  const turns = await openTurns({
-    workerId,
-    execute,
-    streams: app.get(Writer).streams,
-    providers,
-    doorbell,
-    reads,
-    claims,
-    db,
-    onCommit: options.onCommit,
-  })
+  const { onCommit, park, triggerDepthMax: depthMax } = options
+  const shared = { tenantId: TENANT, execute, doorbell, reads, db, onError }
+  const producers = await openProducers({ ...shared, connection, park })
+  const { streams } = app.get(Writer)
+  const turns = await openTurns({ ...shared, workerId, streams, providers, claims, onCommit })
   const feedHint = new GrowthHint(reads, FEED_HINTS, FEED_HINT_MS)
   app.get(EventBus).subscribe((event) => {
     if (!(event instanceof EventsCommitted)) return
@@ -126,17 +103,7 @@ export async function openWorker(
   const attendance = openAttendance(on)
   const { workers } = attendance
   const expiry = new TurnExpiry({ db: reads, execute, workerId, workers, onError })
-  const triggers = openTriggers({
-    tenantId: TENANT,
-    feed: producers.feed,
-    execute,
-    doorbell,
-    reads,
-    db,
-    workers,
-    onError,
-    depthMax: options.triggerDepthMax,
-  })
+  const triggers = openTriggers({ ...shared, feed: producers.feed, workers, depthMax })
   await attendance.start()
   expiry.start()
   const checkpoints = startCheckpoints(config, reads, onError)
@@ -144,16 +111,15 @@ export async function openWorker(
     turns.drain()
     if (how === 'drain') await attendance.drain()
     turns.stop()
-    const parts = [attendance.stopTaking(CLOSE_MS), triggers.close(CLOSE_MS)]
-    await Promise.all([...parts, producers.close(CLOSE_MS)])
+    const taking = [attendance, producers, triggers].map((part) => part.close(CLOSE_MS))
+    await Promise.all(taking)
     await Promise.all([hints.close(), expiry.stop()])
     await attendance.end()
     await checkpoints?.close()
     await doorbell.close()
     await app.close()
     await providers.close()
-    await db.destroy()
-    await Promise.all([writes.end(), claims.end()])
+    await Promise.all([database.close(), claims.end()])
   }
   let closing: Promise<void> | null = null
   return {
