@@ -8,6 +8,7 @@ import type { StreamEvent } from '#event-store/unit.js'
 import type { Database } from '#postgres/database.js'
 import { Hints } from '#postgres/hint.js'
 import { readServerKey } from '#postgres/server-key.js'
+import { Pasts } from '#read-models/past.js'
 import { ToolSchemas } from '#read-models/tool-schemas.js'
 import { AgentRunner } from '#turns/agent-runner.js'
 import { ModelBreakers } from '#turns/model-breakers.js'
@@ -64,6 +65,7 @@ export async function openTurns(options: TurnsOptions): Promise<Turns> {
     reads,
     streams,
     tools: new ToolSchemas(reads),
+    pasts: new Pasts(reads),
     db,
     key: await readServerKey(db, 'context'),
     workerId,

@@ -108,6 +108,21 @@ export function catchUpEach(
   return foldOn(db, tenantId, streams, () => NEWEST, FOLD_LIMITS)
 }
 
+/** Folds streams up to a version of each, from what is known of them where that is not beyond it. */
+export function foldEachAt(
+  db: Queryable,
+  tenantId: string,
+  versions: ReadonlyMap<string, number>,
+  known: (streamId: string) => FoldedStream | undefined,
+): Promise<Map<string, Promise<FoldedStream>>> {
+  const upTo = (id: string): number => versions.get(id) as number
+  const streams = [...versions.keys()].map((id) => {
+    const stream = known(id)
+    return stream && stream.version <= upTo(id) ? stream : emptyStream(id)
+  })
+  return foldOn(db, tenantId, streams, upTo, FOLD_LIMITS)
+}
+
 async function whole(
   folds: ReadonlyMap<string, Promise<FoldedStream>>,
 ): Promise<Map<string, FoldedStream>> {

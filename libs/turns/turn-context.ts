@@ -7,9 +7,9 @@ import type { HistoryWindow, MemoryDelta, Seen } from '#domain/turn-events.js'
 import type { RequestedPayload } from '#domain/turn-steps.js'
 import { KnownStreams } from '#event-store/known-streams.js'
 import { StateCache } from '#event-store/state-cache.js'
-import { foldStreams, type Queryable } from '#event-store/stream-reader.js'
+import type { Queryable } from '#event-store/stream-reader.js'
 import type { Database } from '#postgres/database.js'
-import { type Past, type PastMessageOfRun, readPast } from '#read-models/conversation.js'
+import { type Past, type PastMessageOfRun, Pasts } from '#read-models/past.js'
 import { type ToolSchema, ToolSchemas } from '#read-models/tool-schemas.js'
 import {
   type CompiledPrompt,
@@ -57,10 +57,10 @@ export interface ContextSources {
   readonly db: Database
   /** Of this database: hashes of prompts cannot be guessed from outside. */
   readonly key: Buffer
-  /** What is remembered of the heads; not needed for a turn that has begun. */
+  /** What is remembered of streams, of which turns ask for together; by default each asks for itself, as below. */
   readonly streams?: KnownStreams
-  /** Those that turns ask for together; by default each asks for itself. */
   readonly tools?: ToolSchemas
+  readonly pasts?: Pasts
   /** Who answers for a name; not needed for a turn that has begun. */
   readonly model?: Pick<Model, 'route'>
 }
@@ -83,16 +83,17 @@ export async function compileContext(
   const first = turn.steps[0]
   const { reads } = sources
   const { streams = new KnownStreams(reads, new StateCache(0)) } = sources
-  const { tools: schemas = new ToolSchemas(reads) } = sources
+  const { tools: schemas = new ToolSchemas(reads), pasts = new Pasts(reads) } = sources
   const { agent, blocks } = first
-    ? await shown(reads, tenantId, turn.agentId, first)
+    ? await shown(streams, tenantId, turn.agentId, first)
     : (known ?? (await readHeads(streams, tenantId, turn.agentId)))
   const toolIds = agent.tools.map((tool) => tool.id)
   const recorded = awaitsCompacted(turn) ? null : (turn.steps.at(-1)?.history ?? null)
-  const place = { agentId: turn.agentId, seq }
+  const { resetThrough } = agent
+  const summaryAsked = summarySent(recorded)
   const [tools, past] = await Promise.all([
     schemas.of(tenantId, toolIds),
-    readPast(reads, tenantId, place, agent.resetThrough, summarySent(recorded)),
+    pasts.of(tenantId, { agentId: turn.agentId, seq, resetThrough, summary: summaryAsked }),
   ])
   const { summary } = past
   const settings =
@@ -162,13 +163,13 @@ export async function readHeads(
 
 /** The agent and its blocks as the turn's first step saw them. */
 async function shown(
-  reads: Queryable,
+  streams: KnownStreams,
   tenantId: string,
   agentId: string,
   { agentVersion, seen }: StepState,
 ): Promise<Heads> {
   const versions = new Map([[agentId, agentVersion], ...Object.entries(seen)])
-  const folded = await foldStreams(reads, tenantId, [...versions.keys()], versions)
+  const folded = await streams.at(tenantId, versions)
   const agent = folded.get(agentId)?.state as AgentState
   const blocks = agent.blocks.flatMap(({ id }) => folded.get(id)?.state ?? [])
   return { agent, blocks: blocks as BlockState[] }

@@ -15,7 +15,7 @@ const MODEL_MS = [12_000, 28_000] as const
 /** Agents with something to do to turns in flight at the least. */
 const AGENTS_SHARE = 1.1
 /** Places to agents: as in earnest there are some to spare, so that no share of a dead worker's turns lacks them. */
-const PLACES_SHARE = 3
+const PLACES_SHARE = 2
 const RECOVERED_MS = 1_000
 const redisUrl =
   process.env.TURNS_QUEUE === 'postgres' ? undefined : process.env.PALIMPSEST_TEST_REDIS_URL
