@@ -19,6 +19,8 @@ const IDLE_AGENTS = 50
 const PLACES = 64
 /** Turns cancelled one after another, and those before them that are not counted. */
 const CANCELS = { counted: 500, before: 50 }
+/** How often it is asked whether any turn waits still: seldom, or it takes from what is measured. */
+const POLL_MS = 50
 /** Commits of such a turn, each of which waits for a flush. */
 const COMMITS = 5
 
@@ -80,7 +82,7 @@ async function busy(url, redisUrl, size) {
         [agents],
       )
       if (!rows[0].waits) break
-      await pause(10)
+      await pause(POLL_MS)
     }
     const ms = performance.now() - begun
     const done = count * turnsEach
