@@ -82,4 +82,24 @@ describe('the past of turns that ask at the same time', () => {
     expect(said.slice(1).every((texts) => texts.length === 4)).toBe(true)
     expect(statements).toBe(2)
   })
+
+  it('ends at the 2,000 newest messages, and says how many there are in all', async () => {
+    const agentId = await story.createAgent()
+    const runId = await story.run(agentId, 'first', [{ reply: { content: 'last' } }])
+    await story.pool.query(
+      `insert into messages
+       select (jsonb_populate_record(m, jsonb_build_object('message_id', 'message-' || n, 'item', n))).*
+         from messages m, generate_series(1000, 3099) n where m.run_id = $1 and m.role = 'user'`,
+      [runId],
+    )
+    const pasts = new Pasts(story.pool)
+    const alone = await pasts.of(TENANT, asked(agentId))
+    const [together] = await Promise.all(
+      [asked(agentId), asked(short)].map((of) => pasts.of(TENANT, of)),
+    )
+    for (const past of [alone, together]) {
+      expect([past?.messages.length, past?.total]).toEqual([2_000, 2_102])
+      expect(past?.messages.at(-1)?.content).toMatchObject({ content: 'last' })
+    }
+  })
 })

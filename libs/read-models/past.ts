@@ -102,8 +102,11 @@ async function readTogether(
   const asked = keys.map(toAsked)
   const each = Math.max(MESSAGES_TOGETHER_MIN, Math.floor(MESSAGES_MAX / keys.length))
   const found = await read(db, tenantId, asked, each)
-  const whole = (past: Past, n: number): Past | Promise<Past> =>
-    past.messages.length < each ? past : readAlone(db, tenantId, asked[n] as PastAsked)
+  const whole = (past: Past, n: number): Past | Promise<Past> => {
+    if (past.messages.length < each) return past
+    const one = asked[n] as PastAsked
+    return each < MESSAGES_MAX ? readAlone(db, tenantId, one) : counted(db, tenantId, one, past)
+  }
   return new Map(keys.map((key, n) => [key, whole(found[n] as Past, n)]))
 }
 
@@ -114,7 +117,16 @@ function toAsked(key: string): PastAsked {
 
 async function readAlone(db: Queryable, tenantId: string, asked: PastAsked): Promise<Past> {
   const [past] = (await read(db, tenantId, [asked], MESSAGES_MAX)) as [Past]
-  if (past.messages.length < MESSAGES_MAX) return past
+  return past.messages.length < MESSAGES_MAX ? past : counted(db, tenantId, asked, past)
+}
+
+/** With more behind it than a turn may look back on: how many there are is asked for, and nothing of them. */
+async function counted(
+  db: Queryable,
+  tenantId: string,
+  asked: PastAsked,
+  past: Past,
+): Promise<Past> {
   const { rows } = await db.query<{ total: number }>({
     text: `select count(*) filter (where p.role <> 'summary')::int as total ${PAST}`,
     values: valuesOf(tenantId, [asked], null),
