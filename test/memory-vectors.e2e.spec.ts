@@ -43,27 +43,50 @@ function check({ block, expect: wanted }: Vector, before: number, after: After):
   expect(after.held).toEqual(created ? [...kept, created] : kept)
 }
 
+/** Vectors under way at once: none knows of another, and they are committed together. */
+const AT_ONCE = 8
+
+/** What becomes of every vector, to be waited for one by one. */
+function startAll<T>(make: (vector: Vector) => Promise<T>): Map<Vector, Promise<T>> {
+  const lanes: Promise<unknown>[] = Array.from({ length: AT_ONCE }, () => Promise.resolve())
+  const started = new Map<Vector, Promise<T>>()
+  for (const [n, vector] of all.entries()) {
+    const ended = (lanes[n % AT_ONCE] as Promise<unknown>).then(() => make(vector))
+    // Its own test tells.
+    lanes[n % AT_ONCE] = ended.catch(() => {})
+    started.set(vector, ended)
+  }
+  return started
+}
+
 describe('every vector, as a tool call in a turn through the writer', () => {
   let story: TurnStory
+  let calls: ReturnType<typeof startAll<Awaited<ReturnType<typeof call>>>>
 
   beforeAll(async () => {
     story = await openTurnStory()
+    calls = startAll(call)
   })
   afterAll(() => story.close())
 
   const fold = async <S>(id: string): Promise<S> =>
     (await foldStream(story.pool, tenantId, id)).state as S
 
-  it.each(named)('%s: %s', async (_tool, _name, vector) => {
+  async function call(vector: Vector) {
     const { agentId, blockId } = await stand(story, vector)
     const before = await fold<BlockState>(blockId)
     const returned = await callInTurn(story, agentId, vector)
     const agent = await fold<AgentState>(agentId)
     const blocks = await Promise.all(agent.blocks.map(({ id }) => fold<BlockState>(id)))
+    return { before, returned, block: await fold<BlockState>(blockId), blocks }
+  }
+
+  it.each(named)('%s: %s', async (_tool, _name, vector) => {
+    const { before, returned, block, blocks } = await (calls.get(vector) as ReturnType<typeof call>)
     check(vector, before.version, {
       said: returned.result,
       failed: returned.status === 'error',
-      block: await fold<BlockState>(blockId),
+      block,
       held: blocks.map(({ settings: { label, description }, value }) => ({
         label,
         description,
@@ -77,18 +100,19 @@ describe('every vector, as a tool call in a turn through the writer', () => {
 describe('every vector, over REST', () => {
   let product: Product
   let rest: Rest
+  let calls: ReturnType<typeof startAll<After>>
 
   beforeAll(async () => {
     product = await startProduct({ workers: 0 })
     rest = restOf(product.port)
+    calls = startAll(call)
   })
   afterAll(async () => {
     await product.close()
     expect(product.logged).toEqual([])
   })
 
-  it.each(named)('%s: %s', async (_tool, _name, vector) => {
-    const { tool, block, args } = vector
+  async function call({ tool, block, args }: Vector): Promise<After> {
     const made = await makeBlock(rest, block)
     const { id } = await makeAgent(rest, [made.id], { agent_type: 'react_agent', tools: [tool] })
     const path = `/v1/agents/${id}`
@@ -96,12 +120,16 @@ describe('every vector, over REST', () => {
     expect(status).toBe(200)
     const after = await rest<After['block']>('GET', `/v1/blocks/${made.id}`)
     const held = await rest<After['held']>('GET', `${path}/core-memory/blocks?order=asc`)
-    check(vector, 2, {
+    return {
       said: String(body.func_return),
       failed: body.status === 'error',
       block: after.body,
       held: held.body.map(({ label, description, value }) => ({ label, description, value })),
-    })
+    }
+  }
+
+  it.each(named)('%s: %s', async (_tool, _name, vector) => {
+    check(vector, 2, await (calls.get(vector) as Promise<After>))
   })
 })
 

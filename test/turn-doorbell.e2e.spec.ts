@@ -71,7 +71,10 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
     const runId = await stage.queueSilently(agent, 'go')
     const rings = Array.from({ length: 30 }, (_, i) =>
       i % 3 === 0
-        ? doorbell.ringAgain([{ tenantId: 'default', agentId: agent, epoch: 30 - i, second: i }])
+        ? doorbell.ringTogether(
+            [{ tenantId: 'default', agentId: agent, epoch: 30 - i, second: i }],
+            1,
+          )
         : doorbell.ring('default', agent),
     )
     await Promise.all(rings)
@@ -79,7 +82,7 @@ describe.each(QUEUES)('the doorbell, with the queue on %s', (queue, redis) => {
     await doorbell.ring('default', agent)
     rung.open()
     await stage.ended(runId)
-    await doorbell.ringAgain([{ tenantId: 'default', agentId: agent, epoch: 1, second: 1 }])
+    await doorbell.ringTogether([{ tenantId: 'default', agentId: agent, epoch: 1, second: 1 }], 1)
     stage.model.script([{ text: 'again' }])
     expect((await stage.send(agent, 'again')).status).toBe(200)
     await completedOnce(runId)

@@ -55,6 +55,7 @@ export function openAttendance(options: AttendanceOptions): Attendance {
     workerId,
     declare: (lockKey) => renewLease(claims, workerId, lockKey),
     takeUp,
+    load: () => Math.min(1, wakes.taken / places),
     onError,
   })
   const presence = new WorkerPresence(claims, takeUp, workerId, turns.runner, liveness, onError)

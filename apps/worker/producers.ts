@@ -18,6 +18,8 @@ import { ANSWERED_TYPES, ANSWERS, TurnAnswers } from '#turns/turn-answers.js'
 const INTAKE_LOCK = 7_236_013_551
 /** Of the feed of a worker that another one spares the watching: readers and hints shorten it. */
 const REST_MS = 1_000
+/** Nobody waits for what a worker does for events: each look it spares is left to the turns. */
+const BREATH_MS = 25
 /** After one of these the queue is made to follow the table of schedules. */
 const SCHEDULING_TYPES: readonly string[] = ['AgentScheduled', 'AgentUnscheduled']
 
@@ -47,7 +49,7 @@ export async function openProducers(options: ProducersOptions): Promise<Producer
   const queue = new TurnQueue(connection, intake, onError, options.park)
   const schedules = new ScheduleQueue(connection, new ScheduleIntake(options), onError)
   const jobs = new ProducerQueues(connection, onError)
-  const feed = new Feed({ reads, onError, restMs: REST_MS })
+  const feed = new Feed({ reads, onError, restMs: REST_MS, breathMs: BREATH_MS })
   feed.start()
   const answers = new TurnAnswers(reads, jobs)
   const subscription = new Subscription({

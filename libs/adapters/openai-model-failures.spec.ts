@@ -119,7 +119,7 @@ describe.each(['chat', 'responses'] as const)('a failure over %s', (spoken) => {
   })
 
   it('of a hung socket is a Timeout, before the headers and after them', async () => {
-    const silent = await failure({ hang: true }, modelAt(server.url, { firstByte: 50 }))
+    const silent = await failure({ hang: true }, modelAt(server.url, { firstByte: 500 }))
     const stalled = await failure({ stall: true }, modelAt(server.url, { idle: 50 }))
     expect([silent.failureClass, stalled.failureClass]).toEqual([
       'Provider.Timeout',

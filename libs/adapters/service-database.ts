@@ -30,7 +30,7 @@ export async function openServiceDatabase(
   const reads = createPool(url, { max: readsMax, onError })
   await assertSchema(reads)
   const durability = await checkDatabase(reads, config)
-  const writes = createPool(url, { max: WRITER_CONNECTIONS, settings: WRITER_SETTINGS, onError })
+  const writes = await openWrites(url, onError)
   const db = createDatabase(reads)
   return {
     reads,
@@ -42,4 +42,13 @@ export async function openServiceDatabase(
       await writes.end()
     },
   }
+}
+
+/** With all its connections made: a second group of units that comes now and then would wait for one. */
+async function openWrites(url: string, onError: (error: unknown) => void): Promise<Pool> {
+  const max = WRITER_CONNECTIONS
+  const writes = createPool(url, { max, settings: WRITER_SETTINGS, keepsOpen: true, onError })
+  const made = await Promise.all(Array.from({ length: max }, () => writes.connect()))
+  for (const client of made) client.release()
+  return writes
 }

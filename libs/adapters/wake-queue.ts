@@ -1,4 +1,5 @@
-import { type JobsOptions, type Queue, runMigrations, Worker } from 'bullmq'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type Job, type JobsOptions, type Queue, runMigrations, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
@@ -82,17 +83,6 @@ export class WakeQueue implements Doorbell {
     await this.#add(tenantId, agentId, { deduplication: { id: agentId, keepLastIfActive: true } })
   }
 
-  /** For each of them; all in one go, or the last would wait for the first. */
-  async ringAgain(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
-    const jobs = mailboxes.map(({ tenantId, agentId, epoch, second }) => ({
-      name: WAKE_JOB,
-      data: { tenant_id: tenantId, agent_id: agentId },
-      opts: { ...ONCE, jobId: `wake-${agentId}-${epoch}-${second}` },
-    }))
-    await this.#addAll(jobs)
-    await this.forgetRings(mailboxes)
-  }
-
   /** So many of them at a time, for each worker that has places. */
   async ringTogether(mailboxes: readonly UnattendedMailbox[], share: number): Promise<void> {
     const jobs: RingJob[] = []
@@ -105,6 +95,13 @@ export class WakeQueue implements Doorbell {
     }
     await this.#addAll(jobs)
     await this.forgetRings(mailboxes)
+  }
+
+  /** Those that a worker took and has no place for: whoever has one takes them. */
+  async handOn(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
+    if (mailboxes.length === 0) return
+    // Under no id of its own: the job that brought them is still there.
+    await this.#addAll([{ name: WAKES_JOB, data: { mailboxes }, opts: ONCE }])
   }
 
   /** Whatever job was rung last is no longer in the way of the next ring: it may be that of a dead worker. */
@@ -132,7 +129,7 @@ export class WakeQueue implements Doorbell {
   }
 }
 
-/** A stalled wake runs again, however often: the claim makes that harmless. */
+/** A stalled wake comes again, and is over at once: that is no failure to be told. */
 const STALLED_MAX = 1000
 /**
  * BullMQ takes jobs one by one until it has as many as it may, and only then starts the first. So it may have one
@@ -150,6 +147,8 @@ export interface WakeWorkerOptions {
   readonly onError: (error: unknown) => void
 }
 
+type TakenJob = Pick<Job<WakeJob | WakesJob>, 'data' | 'stalledCounter'>
+
 interface Taken {
   readonly taken: readonly UnattendedMailbox[]
   readonly left: readonly UnattendedMailbox[]
@@ -162,26 +161,37 @@ export class WakeWorker {
   /** Running wakes of the queue, and others. */
   #queued = 0
   readonly #own = new Set<Promise<void>>()
+  #started = false
   #stopped = false
+  #paused = false
+  #pausing: Promise<void> = Promise.resolve()
 
   /** Takes nothing from the queue before `start`. */
   constructor(private readonly options: WakeWorkerOptions) {
     const { connection, onError } = options
     this.#redis = connection.redisUrl ? openRedis(connection.redisUrl, null, onError) : null
-    const process = async ({ data }: { data: WakeJob | WakesJob }): Promise<void> => {
-      if ('mailboxes' in data) return this.#handOn(this.#take(data.mailboxes))
+    const process = async ({ data, stalledCounter }: TakenJob): Promise<void> => {
+      // Whoever had it died, and what it was at is taken up without it.
+      if (stalledCounter > 0) return
+      if ('mailboxes' in data) return options.doorbell.handOn(this.#take(data.mailboxes).left)
       this.#count(1)
       await options.onWake(data).finally(() => this.#count(-1))
     }
     const place = { connection, redis: this.#redis, connections: POOL_MAX, onError }
-    const concurrency = this.#concurrency
-    const settings = { concurrency, maxStalledCount: STALLED_MAX, autorun: false }
+    const settings = { concurrency: 1, maxStalledCount: STALLED_MAX, autorun: false }
     this.#worker = openWorker(WAKE_QUEUE, place, process, settings)
     this.#worker.on('failed', (_job, error) => onError(error))
   }
 
+  /** Places that are taken. */
+  get taken(): number {
+    return this.#queued + this.#own.size
+  }
+
   start(): void {
+    this.#started = true
     this.#worker.run().catch(this.options.onError)
+    this.#count(0)
   }
 
   /**
@@ -210,20 +220,13 @@ export class WakeWorker {
   }
 
   #take(mailboxes: readonly UnattendedMailbox[], share = mailboxes.length): Taken {
-    const places = this.#stopped ? 0 : this.options.places - this.#queued - this.#own.size
+    const places = this.#stopped ? 0 : this.options.places - this.taken
     const count = Math.max(0, Math.min(places, share))
     const taken = mailboxes.slice(0, count)
     for (const { tenantId, agentId } of taken) {
       this.#run({ tenant_id: tenantId, agent_id: agentId })
     }
     return { taken, left: mailboxes.slice(count) }
-  }
-
-  /** Together, as long as they become fewer: a worker without a place does not hand them on for ever. */
-  async #handOn({ taken, left }: Taken): Promise<void> {
-    const { doorbell } = this.options
-    if (taken.length > 0) await doorbell.ringTogether(left, left.length)
-    else await doorbell.ringAgain(left)
   }
 
   #run(wake: WakeJob): void {
@@ -240,14 +243,23 @@ export class WakeWorker {
 
   #count(queued: number): void {
     this.#queued += queued
-    this.#worker.concurrency = this.#concurrency
+    const { places, onError } = this.options
+    const left = places - this.#own.size
+    this.#worker.concurrency = Math.max(1, Math.min(left, this.#queued + TAKEN_AHEAD_MAX))
+    const isFull = left <= 0
+    if (!this.#started || this.#stopped || isFull === this.#paused) return
+    // BullMQ takes one job at least, or none.
+    this.#paused = isFull
+    this.#pausing = this.#pausing.then(() => this.#pause(isFull)).catch(onError)
   }
 
-  /** At least one: BullMQ knows no fewer. */
-  get #concurrency(): number {
-    return Math.max(
-      1,
-      Math.min(this.options.places - this.#own.size, this.#queued + TAKEN_AHEAD_MAX),
-    )
+  async #pause(paused: boolean): Promise<void> {
+    if (paused) return this.#worker.pause(true)
+    await this.#worker.resume()
+    // Its loop may just have been ending: `resume` takes it for running then.
+    await nextTurn()
+    if (!this.#stopped && !this.#worker.isRunning()) {
+      this.#worker.run().catch(this.options.onError)
+    }
   }
 }

@@ -10,6 +10,8 @@ export interface PollerOptions {
   readonly stalledMs?: number
   /** The longest pause between two looks, in milliseconds: longer where nobody asks for the lag. */
   readonly restMs?: number
+  /** The shortest pause between two looks, in milliseconds: longer where nobody is in a hurry. */
+  readonly breathMs?: number
 }
 
 /** Whoever takes what the poller has found to be certain. */
@@ -125,7 +127,7 @@ export class FeedPoller {
     // A connection that breaks while it is held says so as an event too; unheard, it ends the process.
     session.on('error', ignore)
     let broken = true
-    const { restMs = REST_MS } = this.options
+    const { restMs = REST_MS, breathMs: least = POLL_MS_MIN } = this.options
     try {
       const fence = new Fence(session, this.options.stalledMs)
       let pauseMs = POLL_MS_MIN
@@ -142,7 +144,7 @@ export class FeedPoller {
         const isAwaited = !idle || this.#waiters.size > 0
         pauseMs = isAwaited ? POLL_MS_MIN : Math.min(pauseMs * 2, restMs)
         // However many hints come, there is time to breathe between two looks.
-        const breathMs = Math.min(Math.max(POLL_MS_MIN, workedMs * BREATH_FACTOR), BREATH_MS_MAX)
+        const breathMs = Math.max(least, Math.min(workedMs * BREATH_FACTOR, BREATH_MS_MAX))
         await sleep(breathMs)
         if (await this.#pause(pauseMs - breathMs)) pauseMs = POLL_MS_MIN
       }

@@ -14,6 +14,8 @@ export interface PoolOptions {
   readonly settings?: Readonly<Record<string, string | number>>
   /** Milliseconds one statement may take, seen from here: a frozen server must not hang the caller. */
   readonly queryTimeoutMs?: number
+  /** Connections stay open, and keep their plans: whoever needs one soon does not wait for it to be made. */
+  readonly keepsOpen?: boolean
   readonly onError?: (error: Error) => void
 }
 
@@ -32,6 +34,7 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
     connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
     query_timeout: options.queryTimeoutMs ?? QUERY_TIMEOUT_MS,
     keepAlive: true,
+    ...(options.keepsOpen ? { idleTimeoutMillis: 0 } : {}),
     options: Object.entries(settings)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),

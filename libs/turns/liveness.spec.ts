@@ -3,6 +3,7 @@ import type { Pool } from 'pg'
 import pg from 'pg'
 import { createPool } from '#postgres/database.js'
 import { Session } from '#postgres/session.js'
+import { countQueries } from '../../test/support/counted-queries.js'
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js'
 import { until } from '../../test/support/feed-load.js'
 import { openTurnStory, type TurnStory } from '../../test/support/turn-story.js'
@@ -37,6 +38,8 @@ afterEach(async () => {
 
 interface TestWorker {
   readonly id: string
+  /** How often it has looked for dead ones. */
+  readonly looks: () => number
   readonly liveness: Liveness
   readonly taken: UnattendedMailbox[]
   readonly errors: unknown[]
@@ -45,8 +48,9 @@ interface TestWorker {
   end(): Promise<void>
 }
 
-async function worker(id: string): Promise<TestWorker> {
+async function worker(id: string, load = 0.25): Promise<TestWorker> {
   const lock = createPool(story.pool.options.connectionString as string, { max: 1 })
+  const looks = countQueries(lock, 'pg_try_advisory_xact_lock_shared')
   const taken: UnattendedMailbox[] = []
   const errors: unknown[] = []
   const liveness = new Liveness({
@@ -54,6 +58,7 @@ async function worker(id: string): Promise<TestWorker> {
     workerId: id,
     declare: (key) => renewLease(story.pool, id, key),
     takeUp: async (mailboxes) => void taken.push(...mailboxes),
+    load: () => load,
     onError: (error) => errors.push(error),
   })
   await liveness.start()
@@ -65,6 +70,7 @@ async function worker(id: string): Promise<TestWorker> {
   let ended: Promise<void> | null = null
   const started: TestWorker = {
     id,
+    looks,
     liveness,
     taken,
     errors,
@@ -139,6 +145,16 @@ describe('a worker whose lock is free', () => {
     const old = { workerId: 'risen', lockKey: '42', free: true }
     expect(await buryWorkers(story.pool, [old])).toEqual([])
     expect(await row('risen')).toEqual({ lock_key: risen.liveness.key })
+  })
+})
+
+describe('a worker that has places free', () => {
+  it('looks for dead ones more often than one that has none: what they had mostly comes to it', async () => {
+    const [free, full] = [await worker('free', 0), await worker('full', 1)]
+    const before = full.looks()
+    const until20 = free.looks() + 20
+    await until(() => free.looks() >= until20)
+    expect(full.looks() - before).toBeLessThan(10)
   })
 })
 
@@ -217,6 +233,7 @@ describe('without a lock', () => {
       workerId: 'unlocked',
       declare: (key) => renewLease(story.pool, 'unlocked', key),
       takeUp: async () => {},
+      load: () => 0,
       onError: (error) => errors.push(error),
     })
     await liveness.start()

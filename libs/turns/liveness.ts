@@ -4,8 +4,12 @@ import { buryWorkers, type SeenWorker, seeWorkers } from './dead-workers.js'
 import type { TakeUp } from './ports.js'
 import { pauseAmong } from './sweep.js'
 
-/** From look to look of a few workers, and from the one that found a lock free to the one that makes sure. */
+/** From look to look of a few workers. */
 const LOOK_MS = 100
+/** From the look that found a lock free to the one that makes sure: who lost a connection says so within a few of them. */
+const SECOND_LOOK_MS = 50
+/** Of the pause: a worker without a turn looks twice as often as one with a quarter of its places taken. */
+const LOAD_FACTORS = { none: 0.5, all: 2.5 } as const
 /** Whatever cut our own connection may have cut the others': they get so long to be back. */
 const GRACE_MS = 1_000
 
@@ -16,12 +20,15 @@ export interface LivenessOptions {
   /** Writes into the worker's row under which lock it lives; null: its lease alone counts. */
   readonly declare: (lockKey: string | null) => Promise<void>
   readonly takeUp: TakeUp
+  /** How much of what it has places for this worker is at, from 0 to 1. */
+  readonly load: () => number
   readonly onError: (error: unknown) => void
 }
 
 /**
  * Holds a lock that ends with the process, and looks for workers whose lock is free, ten times a second or, among
  * many, in turn with them: they are dead, and their agents are taken up at once instead of when their lease has run out.
+ * Who has more places free looks more often: whoever finds one dead takes up what it had.
  *
  * A lock may also be free because a living worker lost its connection. It says so in its row at once,
  * and takes a new lock, under a new key since the old session may linger on the server; and a worker is
@@ -78,7 +85,9 @@ export class Liveness {
   }
 
   #pause(): Promise<void> {
-    const ms = this.#suspects.length > 0 ? LOOK_MS : pauseAmong(this.#living, LOOK_MS)
+    const { none, all } = LOAD_FACTORS
+    const lookMs = LOOK_MS * (none + (all - none) * this.options.load())
+    const ms = this.#suspects.length > 0 ? SECOND_LOOK_MS : pauseAmong(this.#living, lookMs)
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       this.#hurry = () => {

@@ -27,9 +27,9 @@ describe('workers that make the same rounds', () => {
 
 describe('agents that were found', () => {
   it('are shared alike, and by fewer workers when they are few', () => {
-    expect([1, 4, 25].map((workers) => shareAmong(workers, 100))).toEqual([100, 25, 16])
+    expect([1, 4, 25].map((workers) => shareAmong(workers, 200))).toEqual([200, 50, 32])
     expect(shareAmong(3, 100) * 3).toBeGreaterThanOrEqual(100)
-    expect(shareAmong(8, 5)).toBe(16)
+    expect(shareAmong(8, 5)).toBe(32)
   })
 })
 

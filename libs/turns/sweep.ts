@@ -2,8 +2,8 @@
 const UNPACED_MAX = 3
 /** No pause is longer than so many of one that is alone: the others may be gone when it ends. */
 const SLOWED_MAX = 5
-/** Agents that one worker takes up at the least, if so many were found: together they cost less. */
-const SHARE_MIN = 16
+/** Agents that one worker takes up at the least, if so many were found: together they cost less, and are there sooner. */
+const SHARE_MIN = 32
 
 /**
  * The pause between two rounds of a worker among others who make the same ones: each more seldom the more they

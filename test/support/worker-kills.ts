@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type pg from 'pg'
-import { until } from './feed-load.js'
 import type { Seeded } from './seeded.js'
 import type { TurnFleet } from './turn-fleet.js'
+import type { WorkerCrew, WorkerProcess } from './worker-crew.js'
 
 export interface WorkerKills {
   readonly kills: number
@@ -35,18 +35,36 @@ export async function killWorkers(
     await crew.complete()
     await pause(random() * PAUSE_MS_MAX)
     inFlightMin = Math.min(inFlightMin, await load.inFlight())
-    const victim = crew.take(random)
-    await until(async () => (await runsOf(sql, victim.workerId)).length > 0)
+    const victim = await busy(crew, sql, random)
     const killedAt = Date.now()
     victim.signal('SIGKILL')
     const runs = await runsOf(sql, victim.workerId)
     orphans += runs.length
-    recoveryMs.push(...(await recovered(sql, runs, killedAt)))
+    const took = await recovered(sql, runs, killedAt)
+    tell(kill, took)
+    recoveryMs.push(...took)
     // Not before: two cores would start a program instead of taking turns up.
     void crew.hire(1)
   }
   await crew.complete()
   return { kills, inFlightMin, orphans, recoveryMs: recoveryMs.sort((a, b) => a - b) }
+}
+
+/** One at random of those that have turns. */
+async function busy(crew: WorkerCrew, sql: pg.Pool, random: Seeded): Promise<WorkerProcess> {
+  for (;;) {
+    const victim = crew.take(random)
+    if ((await runsOf(sql, victim.workerId)).length > 0) return victim
+    crew.workers.push(victim)
+    await pause(POLL_MS)
+  }
+}
+
+function tell(kill: number, took: readonly number[]): void {
+  if (!process.env['TURNS_VERBOSE']) return
+  const ms = took.map(Math.round).sort((a, b) => a - b)
+  const quantiles = [0, 0.5, 0.9, 1].map((share) => percentile(ms, share)).join(' ')
+  process.stderr.write(`kill ${kill}: ${ms.length} turns taken up after ${quantiles} ms\n`)
 }
 
 export async function runsOf(sql: pg.Pool, workerId: string): Promise<string[]> {
