@@ -4,7 +4,7 @@ import { tell } from './judge/verdict.mjs'
 import { judgedRun } from './support/judged-run.js'
 import { tortureSeed, withSeed } from './support/seeded.js'
 
-const OPERATIONS = 300
+const OPERATIONS = 600
 const KILLS = 1
 
 describe('clients of two api processes, one of which is killed and started again', () => {

@@ -11,7 +11,7 @@ import { tell } from './judge/verdict.mjs'
 /** Schedules within which a bug must show. */
 const SCHEDULES_MAX = 1_000
 const CLEAN_SCHEDULES = 100
-const SMALL_HISTORIES = 3_000
+const SMALL_HISTORIES = 10_000
 
 describe('the judge', () => {
   it.each(BUGS.map(({ breaks, name }) => [breaks, name]))(
@@ -35,7 +35,7 @@ describe('the judge', () => {
     }
   })
 
-  it('agrees with a search through all orders on 3,000 small histories, many of them wrong', () => {
+  it('agrees with a search through all orders on 10,000 small histories, many of them wrong', () => {
     let wrong = 0
     for (let seed = 1; seed <= SMALL_HISTORIES; seed++) {
       const { history, log } = smallHistory(seed)

@@ -66,13 +66,13 @@ async function take(
 describe('racing writers, raw and real, with pauses and rollbacks', () => {
   it('the feed misses, doubles and inverts nothing, killed readers included; other readers do', async () => {
     const feed = openFeed()
-    const result = await race(log, feed, { writers: 12, transactions: 600, units: 600 })
-    expect(result.events).toBeGreaterThan(1_200)
+    const result = await race(log, feed, { writers: 12, transactions: 1_000, units: 1_000 })
+    expect(result.events).toBeGreaterThan(2_000)
     expect(result.naive.missed).toBeGreaterThan(0)
     expect(result.xidOrder.inverted).toBeGreaterThan(0)
     expect(result.steady).toEqual(NONE)
     expect(result.killed).toEqual(NONE)
-    expect(result.kills).toBeGreaterThan(3)
+    expect(result.kills).toBeGreaterThan(5)
   })
 
   it('positions rise with the versions of every stream', async () => {

@@ -6,9 +6,9 @@ import { pauseAmong } from './sweep.js'
 
 /** From look to look of a few workers. */
 const LOOK_MS = 100
-/** From the look that found a lock free to the one that makes sure: who lost a connection says so within a few of them. */
+/** From the look that found a lock free to the one that makes sure: a living worker that lost it names a new one meanwhile. */
 const SECOND_LOOK_MS = 50
-/** Of the pause: a worker without a turn looks twice as often as one with a quarter of its places taken. */
+/** Of that pause, without a turn and with all places taken: what a dead worker had mostly goes to one that has room. */
 const LOAD_FACTORS = { none: 0.5, all: 2.5 } as const
 /** Whatever cut our own connection may have cut the others': they get so long to be back. */
 const GRACE_MS = 1_000
