@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { RunningWorker, WorkerOptions } from '../apps/worker/worker.js'
+import { until } from './support/feed-load.js'
 import { gate, lastSaid, openTurnStage, type TurnStage } from './support/turn-stage.js'
 
 /** From the signal to the end of the process, in the middle of a turn. */
@@ -182,6 +183,9 @@ describe('a worker that stops in the middle of a turn', () => {
     await stage.model.requestsArrived(2)
     await startWorker()
     child.kill('SIGTERM')
+    // Whoever finds a dead one deals it nothing.
+    const draining = 'select from workers where places = 0'
+    await until(async () => (await stage.sql.query(draining)).rowCount === 1)
     stage.model.script([{ text: 'done' }, { text: 'done' }])
     told.open()
     expect(await ended).toEqual([0, null])

@@ -3,6 +3,7 @@ import type { QueueConnection } from '#adapters/queue-connection.js'
 import { type WakeQueue, WakeWorker } from '#adapters/wake-queue.js'
 import { createPool } from '#postgres/database.js'
 import { Session } from '#postgres/session.js'
+import { Handover } from '#turns/handover.js'
 import { Liveness } from '#turns/liveness.js'
 import { renewLease } from '#turns/mailbox.js'
 import type { TakeUp } from '#turns/ports.js'
@@ -32,6 +33,8 @@ export interface Attendance {
   /** Workers with a lock, this one among them, at the last look. */
   workers(): number
   start(): Promise<void>
+  /** What a hint says of agents that a worker is to take up. */
+  handedOver(told: readonly string[]): void
   /** Takes nothing more, and lets turns end the step they are at. */
   drain(): Promise<void>
   /** Takes nothing more, and waits so long for what was broken off. */
@@ -50,22 +53,43 @@ export function openAttendance(options: AttendanceOptions): Attendance {
     queryTimeoutMs: LOOK_MS_MAX,
     onError,
   })
+  const handover = new Handover({
+    db: claims,
+    workerId,
+    takeOver: (mailboxes) => wakes.takeOver(mailboxes),
+  })
+  let draining = false
+  const declare = (lockKey: string | null) =>
+    renewLease(claims, workerId, lockKey, draining ? 0 : places)
   const liveness: Liveness = new Liveness({
     connect: (onLost) => Session.open(lock, onLost),
     workerId,
-    declare: (lockKey) => renewLease(claims, workerId, lockKey),
-    takeUp,
-    load: () => Math.min(1, wakes.taken / places),
+    declare,
+    // What cannot be dealt out now, the sweep finds.
+    takeUp: (mailboxes) => handover.deal(mailboxes).catch(onError),
     onError,
   })
-  const presence = new WorkerPresence(claims, takeUp, workerId, turns.runner, liveness, onError)
+  const { runner } = turns
+  const presence = new WorkerPresence({
+    db: claims,
+    workerId,
+    runner,
+    liveness,
+    declare,
+    takeUp,
+    onError,
+  })
   return {
     workers: () => liveness.living,
     async start() {
       await presence.start()
       wakes.start()
     },
-    drain: () => wakes.stop(DRAIN_MS),
+    handedOver: (told) => void handover.heard(told).catch(onError),
+    async drain() {
+      draining = true
+      await Promise.all([declare(liveness.key).catch(onError), wakes.stop(DRAIN_MS)])
+    },
     close: (deadlineMs) => wakes.stop(deadlineMs),
     async end() {
       wakes.close()

@@ -22,6 +22,7 @@ import type { Durability } from '#postgres/boot-checks.js'
 import { createPool } from '#postgres/database.js'
 import { GrowthHint, HintListener } from '#postgres/hint.js'
 import { TurnExpiry } from '#turns/expiry.js'
+import { HANDOVER_HINTS } from '#turns/handover.js'
 import { CANCEL_HINTS } from '#turns/turn-hints.js'
 import { openAttendance } from './attendance.js'
 import { openProducers } from './producers.js'
@@ -93,14 +94,15 @@ export async function openWorker(
     producers.wake()
     turns.committed(event.events)
   })
-  const hints = new HintListener(databaseUrl, {
-    [CANCEL_HINTS]: (runIds) => turns.interrupt(runIds),
-    [FEED_HINTS]: () => producers.wake(),
-  })
-  await hints.open()
   const places = config.turns
   const on = { workerId, connection, places, turns, doorbell, claims, onError }
   const attendance = openAttendance(on)
+  const hints = new HintListener(databaseUrl, {
+    [CANCEL_HINTS]: (runIds) => turns.interrupt(runIds),
+    [FEED_HINTS]: () => producers.wake(),
+    [HANDOVER_HINTS]: (told) => attendance.handedOver(told),
+  })
+  await hints.open()
   const { workers } = attendance
   const expiry = new TurnExpiry({ db: reads, execute, workerId, workers, onError })
   const triggers = openTriggers({ ...shared, feed: producers.feed, workers, depthMax })

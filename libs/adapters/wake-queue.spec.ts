@@ -108,6 +108,14 @@ describe.each(QUEUES)('wakes that are taken up, with the queue on %s', (_, redis
     await close()
   })
 
+  it('that are handed over run here as far as there are places, and elsewhere for the rest, each once', async () => {
+    const [here] = workers('here', 'there') as [WakeWorker]
+    await here.takeOver(mailboxes(PLACES + 2, 'given'))
+    await until(() => woken.length === PLACES + 2)
+    expect(new Set(woken).size).toBe(PLACES + 2)
+    expect(most).toEqual({ here: PLACES, there: 2 })
+  })
+
   it('are all rung for by a worker that stops', async () => {
     const [here] = workers('here', 'there') as [WakeWorker]
     await here.stop(STOP_MS)

@@ -3,7 +3,7 @@ import { type Job, type JobsOptions, type Queue, runMigrations, Worker } from 'b
 import type { Redis } from 'ioredis'
 import pg from 'pg'
 import { APPLICATION_ROLE } from '#postgres/database.js'
-import type { Doorbell, UnattendedMailbox } from '#turns/ports.js'
+import type { Doorbell, Mailbox, UnattendedMailbox } from '#turns/ports.js'
 import {
   openQueue,
   openRedis,
@@ -26,7 +26,7 @@ export interface WakeJob {
 }
 
 export interface WakesJob {
-  readonly mailboxes: readonly UnattendedMailbox[]
+  readonly mailboxes: readonly Mailbox[]
 }
 
 const POOL_MAX = 4
@@ -98,14 +98,14 @@ export class WakeQueue implements Doorbell {
   }
 
   /** Those that a worker took and has no place for: whoever has one takes them. */
-  async handOn(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
+  async handOn(mailboxes: readonly Mailbox[]): Promise<void> {
     if (mailboxes.length === 0) return
     // Under no id of its own: the job that brought them is still there.
     await this.#addAll([{ name: WAKES_JOB, data: { mailboxes }, opts: ONCE }])
   }
 
   /** Whatever job was rung last is no longer in the way of the next ring: it may be that of a dead worker. */
-  async forgetRings(mailboxes: readonly UnattendedMailbox[]): Promise<void> {
+  async forgetRings(mailboxes: readonly Mailbox[]): Promise<void> {
     const freed = mailboxes.map(({ agentId }) => this.#queue.removeDeduplicationKey(agentId))
     await this.#bounded(Promise.all(freed))
   }
@@ -149,9 +149,9 @@ export interface WakeWorkerOptions {
 
 type TakenJob = Pick<Job<WakeJob | WakesJob>, 'data' | 'stalledCounter'>
 
-interface Taken {
-  readonly taken: readonly UnattendedMailbox[]
-  readonly left: readonly UnattendedMailbox[]
+interface Taken<M> {
+  readonly taken: readonly M[]
+  readonly left: readonly M[]
 }
 
 /** Takes wakes: from the queue, and those that this very process has found to be needed. */
@@ -207,6 +207,14 @@ export class WakeWorker {
     await doorbell.forgetRings(taken)
   }
 
+  /** Runs these wakes without the queue as far as there are places; whoever has one takes the rest. */
+  async takeOver(mailboxes: readonly Mailbox[]): Promise<void> {
+    const { doorbell } = this.options
+    const { taken, left } = this.#take(mailboxes)
+    await doorbell.handOn(left)
+    await doorbell.forgetRings(taken)
+  }
+
   /** Takes no more wakes from now on; waits for the running ones at most `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true
@@ -219,7 +227,7 @@ export class WakeWorker {
     this.#redis?.disconnect()
   }
 
-  #take(mailboxes: readonly UnattendedMailbox[], share = mailboxes.length): Taken {
+  #take<M extends Mailbox>(mailboxes: readonly M[], share = mailboxes.length): Taken<M> {
     const places = this.#stopped ? 0 : this.options.places - this.taken
     const count = Math.max(0, Math.min(places, share))
     const taken = mailboxes.slice(0, count)

@@ -207,6 +207,7 @@ export interface WorkersTable {
   worker_id: string
   lease_until: Time
   lock_key: BigInt64 | null
+  places: number
 }
 
 export interface ToolsTable {

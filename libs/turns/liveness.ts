@@ -8,8 +8,6 @@ import { pauseAmong } from './sweep.js'
 const LOOK_MS = 100
 /** From the look that found a lock free to the one that makes sure: a living worker that lost it names a new one meanwhile. */
 const SECOND_LOOK_MS = 50
-/** Of that pause, without a turn and with all places taken: what a dead worker had mostly goes to one that has room. */
-const LOAD_FACTORS = { none: 0.5, all: 2.5 } as const
 /** Whatever cut our own connection may have cut the others': they get so long to be back. */
 const GRACE_MS = 1_000
 
@@ -19,16 +17,14 @@ export interface LivenessOptions {
   readonly workerId: string
   /** Writes into the worker's row under which lock it lives; null: its lease alone counts. */
   readonly declare: (lockKey: string | null) => Promise<void>
+  /** Sees to it that somebody takes up what the dead had. */
   readonly takeUp: TakeUp
-  /** How much of what it has places for this worker is at, from 0 to 1. */
-  readonly load: () => number
   readonly onError: (error: unknown) => void
 }
 
 /**
  * Holds a lock that ends with the process, and looks for workers whose lock is free, ten times a second or, among
  * many, in turn with them: they are dead, and their agents are taken up at once instead of when their lease has run out.
- * Who has more places free looks more often: whoever finds one dead takes up what it had.
  *
  * A lock may also be free because a living worker lost its connection. It says so in its row at once,
  * and takes a new lock, under a new key since the old session may linger on the server; and a worker is
@@ -85,9 +81,7 @@ export class Liveness {
   }
 
   #pause(): Promise<void> {
-    const { none, all } = LOAD_FACTORS
-    const lookMs = LOOK_MS * (none + (all - none) * this.options.load())
-    const ms = this.#suspects.length > 0 ? SECOND_LOOK_MS : pauseAmong(this.#living, lookMs)
+    const ms = this.#suspects.length > 0 ? SECOND_LOOK_MS : pauseAmong(this.#living, LOOK_MS)
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       this.#hurry = () => {

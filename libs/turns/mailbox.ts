@@ -160,19 +160,21 @@ export async function forgetDeadWorkers(db: Queryable): Promise<void> {
  * Says that a worker lives, for the next 10 s.
  *
  * @param lockKey the lock it holds besides, as a bigint's text; who finds it free knows that the worker died.
+ * @param places turns it runs at once; 0: it is dealt none of those a dead worker had.
  */
 export async function renewLease(
   db: Queryable,
   workerId: string,
   lockKey: string | null = null,
+  places = 0,
 ): Promise<void> {
   await db.query({
     name: 'renew-lease',
-    text: `insert into workers (worker_id, lease_until, lock_key)
-           values ($1, clock_timestamp() + make_interval(secs => $2), $3)
+    text: `insert into workers (worker_id, lease_until, lock_key, places)
+           values ($1, clock_timestamp() + make_interval(secs => $2), $3, $4)
       on conflict (worker_id) do update
-         set lease_until = excluded.lease_until, lock_key = excluded.lock_key`,
-    values: [workerId, LEASE_SECONDS, lockKey],
+         set lease_until = excluded.lease_until, lock_key = excluded.lock_key, places = excluded.places`,
+    values: [workerId, LEASE_SECONDS, lockKey, places],
   })
 }
 

@@ -191,10 +191,14 @@ export interface Doorbell {
   ring(tenantId: string, agentId: string): Promise<void>
 }
 
-/** A mailbox where something waits and nobody living is at it. */
-export interface UnattendedMailbox {
+/** Whose turns wait in it. */
+export interface Mailbox {
   readonly tenantId: string
   readonly agentId: string
+}
+
+/** A mailbox where something waits and nobody living is at it. */
+export interface UnattendedMailbox extends Mailbox {
   readonly epoch: number
   /** Of the database's clock, in steps of a few: those who ring for it meanwhile name one job. */
   readonly second: number
