@@ -92,10 +92,13 @@ class Fixture {
 @Module({ controllers: [Fixture] })
 class FixtureModule {}
 
+/** Long enough for a body of megabytes on a machine that is busy. */
+const requestTimeoutMs = 2_000
+
 const targets = {
   blockId: 'block-a46ef94a-4480-4bc6-af91-5d24d141b3eb',
   agentId: 'agent-132a327b-ccfb-4db4-b228-00ed1567a5f1',
-  requestTimeoutMs: 600,
+  requestTimeoutMs,
 }
 
 const logged: string[] = []
@@ -109,7 +112,7 @@ let app: NestFastifyApplication
 let port: number
 
 beforeAll(async () => {
-  const options = { apiKey: null, simulated: 'model, search', logger, requestTimeoutMs: 600 }
+  const options = { apiKey: null, simulated: 'model, search', logger, requestTimeoutMs }
   app = await createServer(FixtureModule, options)
   await app.listen(0, '127.0.0.1')
   port = (app.getHttpServer().address() as AddressInfo).port
