@@ -11,7 +11,7 @@ const WORKERS = Number(process.env.TURNS_WORKERS ?? 12)
  * A model call or a search takes so long: two cores have to carry the turns in flight, not to end them at once. Less
  * than the minute after which a worker gives a call up.
  */
-const MODEL_MS = [15_000, 30_000] as const
+const MODEL_MS = [20_000, 45_000] as const
 /** Agents with something to do to turns in flight at the least. */
 const AGENTS_SHARE = 1.1
 /** Places to agents: as in earnest there are some to spare, so that no share of a dead worker's turns lacks them. */
