@@ -6,7 +6,8 @@ const THROTTLE_MS = 5
 const RECONNECT_MS = 500
 /** Ids of one NOTIFY: its payload holds 8,000 bytes. */
 const IDS_MAX = 150
-const NOTIFY = { name: 'notify', text: 'select pg_notify($1, $2)' }
+/** Its values: a channel and what is said there. */
+export const NOTIFY = { name: 'notify', text: 'select pg_notify($1, $2)' }
 
 /**
  * Tells other processes which ids have news, after the commit and off its path: NOTIFY inside a

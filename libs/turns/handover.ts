@@ -1,4 +1,5 @@
 import type { Queryable } from '#event-store/stream-reader.js'
+import { NOTIFY } from '#postgres/hint.js'
 import type { Mailbox } from './ports.js'
 
 /** The channel on which a worker is told of agents that it is to take up. */
@@ -48,11 +49,7 @@ export class Handover {
     for (const [tenantId, agentIds] of byTenant(share)) {
       for (let from = 0; from < agentIds.length; from += HINTED_MAX) {
         const told = [workerId, tenantId, ...agentIds.slice(from, from + HINTED_MAX)].join(' ')
-        await this.options.db.query({
-          name: 'notify',
-          text: 'select pg_notify($1, $2)',
-          values: [HANDOVER_HINTS, told],
-        })
+        await this.options.db.query({ ...NOTIFY, values: [HANDOVER_HINTS, told] })
       }
     }
   }
