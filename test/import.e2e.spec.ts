@@ -272,7 +272,7 @@ describe('a turn that had not ended', () => {
     await importLog(target.pool, watched, { tenantId, project, keys: null, batchEvents: 1 })
     expect(early.length).toBe(lines.length)
     expect(early.filter((claimed) => claimed !== null)).toEqual([])
-    expect(await claim()).toMatchObject({ agentId, epoch: 4 })
+    expect(await claim()).toMatchObject({ claim: { agentId, epoch: 4 } })
   })
 
   it('would be taken up at once if its mailbox were not held (control arm)', async () => {

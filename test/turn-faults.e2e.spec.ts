@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { seeded, tortureSeed } from './support/seeded.js'
+import { killServer } from './support/server-kills.js'
 import { type FleetOptions, openTurnFleet, type TurnFleet } from './support/turn-fleet.js'
+import { busy } from './support/turns-moving.js'
 import { freezeWorkers } from './support/worker-freezes.js'
 import { killWorkers } from './support/worker-kills.js'
 
@@ -60,5 +62,16 @@ describe(`a worker, TORTURE_SEED=${seed}`, () => {
     expect(load.faults).toEqual([])
     expect(orphans).toBeGreaterThan(0)
     expect(takenOver).toBeGreaterThan(0)
+  }, 120_000)
+
+  it('whose Postgres is killed with SIGKILL under it goes on after its restart: every turn ends once, its edits stand once and in order', async () => {
+    const opened = await open({ ownServer: true, turnsEach: 3 })
+    const { load } = opened
+    await load.start()
+    await busy(load, 4)
+    await killServer(opened)
+    await load.finish(60_000)
+    expect(load.faults).toEqual([])
+    expect(load.told.deadLettered).toBe(0)
   }, 120_000)
 })

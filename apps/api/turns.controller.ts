@@ -97,9 +97,9 @@ export class TurnsController {
     await this.streams.serveLetta(exchange, runId, { after, pings, isThere: true })
   }
 
-  async #answer({ runId, after }: Intake, answer: DrippingReply): Promise<void> {
+  async #answer({ runId, joined, after }: Intake, answer: DrippingReply): Promise<void> {
     try {
-      await this.waiters.wait(runId, answer.gone)
+      await this.waiters.wait(runId, answer.gone, !joined)
     } catch {
       // The turn goes on without the client; there is nobody left to answer.
       return

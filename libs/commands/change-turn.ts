@@ -26,7 +26,7 @@ import {
   scheduleRetry,
   startTurn,
 } from '#domain/turn-steps.js'
-import type { States, Unit, Verdict } from '#event-store/unit.js'
+import type { MailboxClaim, States, Unit, Verdict } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import type { CommandMetadata } from './metadata.js'
 
@@ -81,7 +81,7 @@ export interface TurnChanged {
 }
 
 /**
- * One commit of a turn. What a worker does names the epoch of the agent's claim: who has lost it writes
+ * One commit of a turn. What a worker does names its claim of the agent: who has lost it writes
  * nothing and is told `fenced`. Queuing, answering calls, asking to cancel, expiring and requeuing are anybody's.
  */
 export class ChangeTurn extends Command<Verdict<TurnChanged>> {
@@ -89,7 +89,7 @@ export class ChangeTurn extends Command<Verdict<TurnChanged>> {
     readonly runId: string,
     readonly agentId: string,
     readonly change: TurnChange,
-    readonly by: CommandMetadata & { readonly epoch?: number },
+    readonly by: CommandMetadata & Partial<MailboxClaim>,
   ) {
     super()
   }
@@ -107,7 +107,7 @@ export class ChangeTurnHandler implements ICommandHandler<ChangeTurn> {
       streams,
       actor: by.actor,
       correlation: by.correlation ?? null,
-      ...(by.epoch === undefined ? {} : { fence: { agentId, epoch: by.epoch } }),
+      ...(by.epoch === undefined ? {} : { fence: { agentId, epoch: by.epoch, owner: by.owner } }),
       ...(room ? { room } : {}),
       ...(by.command ? { command: by.command } : {}),
       decide: (states, now) => {
@@ -213,7 +213,7 @@ function appended(streamId: string, decided: Decided<TurnEvent[]>): Decided<Appe
 function step(
   turn: TurnState,
   change: Step,
-  by: CommandMetadata & { readonly epoch?: number },
+  by: CommandMetadata & Partial<MailboxClaim>,
   now: string,
 ): Decided<TurnEvent[]> {
   switch (change.type) {

@@ -4,7 +4,7 @@ import type { Append } from '#domain/streams.js'
 import type { StepState } from '#domain/turn.js'
 import type { Seen, ToolReturn } from '#domain/turn-events.js'
 import { type RequestedPayload, recordReturn } from '#domain/turn-steps.js'
-import type { States, Verdict, Wanted } from '#event-store/unit.js'
+import type { MailboxClaim, States, Verdict, Wanted } from '#event-store/unit.js'
 import { Writer } from '#event-store/writer.js'
 import { type BlockEdit, writerOf } from './block-change.js'
 import { type BlockJudgement, judgementOf } from './block-judgement.js'
@@ -39,7 +39,7 @@ export interface ToolStep {
 export class RunToolStep extends Command<Verdict<{ readonly version: number }>> {
   constructor(
     readonly tool: ToolStep,
-    readonly by: CommandMetadata & { readonly epoch: number },
+    readonly by: CommandMetadata & MailboxClaim,
   ) {
     super()
   }
@@ -53,7 +53,7 @@ export class RunToolStepHandler implements ICommandHandler<RunToolStep> {
     const { runId, edits, agentId } = tool
     return submit(this.writer, by, {
       streams: [...new Set([runId, ...edits.map((edit) => edit.blockId)])],
-      fence: { agentId, epoch: by.epoch },
+      fence: { agentId, epoch: by.epoch, owner: by.owner },
       decide: (states, now) => {
         const turn = states.turn(runId)
         const judged = judgeEdits(states, edits, { ...by, now })

@@ -78,7 +78,9 @@ export function decideUnit(plan: Plan, pending: PendingUnit, project: Project): 
 /** The unit is written only under the newest claim of its agent. */
 function fenceClaim(plan: Plan, unit: PendingUnit): void {
   const { fence } = unit.unit
-  if (fence) plan.fences.push({ ...fence, pendingMax: null, unit, otherwise: { status: 'fenced' } })
+  if (!fence) return
+  const { owner = null } = fence
+  plan.fences.push({ ...fence, owner, pendingMax: null, unit, otherwise: { status: 'fenced' } })
 }
 
 /** The unit is written only while the mailbox has room for the turn it queues. */
@@ -90,7 +92,7 @@ function fenceRoom(plan: Plan, unit: PendingUnit): void {
   const otherwise = { status: 'rejected', rejection, replayed: false } as const
   // What the units before it queue is not in the table yet.
   const pendingMax = room.pendingMax - (box?.pending ?? 0)
-  plan.fences.push({ agentId, epoch: null, pendingMax, unit, otherwise })
+  plan.fences.push({ agentId, epoch: null, owner: null, pendingMax, unit, otherwise })
 }
 
 function stateIn(plan: Plan, pending: PendingUnit, id: string): FoldedStream {

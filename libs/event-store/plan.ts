@@ -83,6 +83,7 @@ export interface MailboxChange {
 export interface MailboxFence {
   readonly agentId: string
   readonly epoch: number | null
+  readonly owner: string | null
   readonly pendingMax: number | null
   readonly unit: PendingUnit
   readonly otherwise: Verdict<never>

@@ -133,13 +133,13 @@ function open(b: Builder, tenant: string, fresh: readonly Head[]): void {
   )
 }
 
-type Boxed = Pick<MailboxFence, 'agentId' | 'epoch' | 'pendingMax'>
+type Boxed = Pick<MailboxFence, 'agentId' | 'epoch' | 'owner' | 'pendingMax'>
 
 /** Fences first, so that a place in the answer names a fence; then mailboxes about to change. */
 function boxedAgents(plan: Plan): Boxed[] {
   const changed = [...plan.mailboxes]
     .filter(([, box]) => !box.open)
-    .map(([agentId]) => ({ agentId, epoch: null, pendingMax: null }))
+    .map(([agentId]) => ({ agentId, epoch: null, owner: null, pendingMax: null }))
   return [...plan.fences, ...changed]
 }
 
@@ -147,6 +147,7 @@ function boxedAgents(plan: Plan): Boxed[] {
 function box(b: Builder, plan: Plan, tenant: string, boxes: readonly Boxed[]): void {
   const agents = b.column('text', boxes, (x) => x.agentId)
   const epochs = b.column('bigint', boxes, (x) => x.epoch)
+  const owners = b.column('text', boxes, (x) => x.owner)
   const rooms = b.column('int', boxes, (x) => x.pendingMax)
   b.ctes.push(`boxes as (select cardinality(${agents}) as count)`)
   b.ctes.push(`fences as (select ${b.value(plan.fences.length, 'int')} as count)`)
@@ -154,13 +155,14 @@ function box(b: Builder, plan: Plan, tenant: string, boxes: readonly Boxed[]): v
     'box',
     `box as (
   select b.n from (
-    select * from unnest(${agents}, ${epochs}, ${rooms}) with ordinality b(agent_id, epoch, room, n)
+    select * from unnest(${agents}, ${epochs}, ${owners}, ${rooms}) with ordinality b(agent_id, epoch, owner, room, n)
      where (select ok from all_locked)
      order by agent_id) b
    cross join lateral (
      select from mailboxes m
       where m.tenant_id = ${tenant} and m.agent_id = b.agent_id
-        and m.epoch = coalesce(b.epoch, m.epoch) and m.pending <= coalesce(b.room, m.pending)
+        and m.epoch = coalesce(b.epoch, m.epoch) and (b.owner is null or m.owner = b.owner)
+        and m.pending <= coalesce(b.room, m.pending)
         for no key update) m)`,
   )
 }

@@ -1,3 +1,4 @@
+import { UNFLUSHED } from '#postgres/database.js'
 import type { Queryable } from './stream-reader.js'
 
 /** Which subscription of which tenant. */
@@ -62,7 +63,22 @@ export async function renew(db: Queryable, lease: Lease, leaseMs: number): Promi
 }
 
 /**
- * Every event up to the position has been handled.
+ * Every event up to the position has been handled, and seen to last: if a crash of the server takes the checkpoint
+ * back, they are handled again.
+ *
+ * @throws LostLease
+ */
+export async function passCheckpoint(db: Queryable, lease: Lease, position: number): Promise<void> {
+  const { rowCount } = await db.query({
+    name: 'pass-checkpoint',
+    text: `update subscriptions set checkpoint = greatest(checkpoint, $5) where ${HELD} returning ${UNFLUSHED}`,
+    values: [...holder(lease), position],
+  })
+  if (rowCount !== 1) throw new LostLease(lease)
+}
+
+/**
+ * Every event up to the position is handled in this transaction, or has been.
  *
  * @returns false when the checkpoint stood there already.
  * @throws LostLease

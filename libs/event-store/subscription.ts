@@ -17,6 +17,7 @@ import {
   type Lease,
   LostLease,
   moveCheckpoint,
+  passCheckpoint,
   renew,
   resign,
   type SubscriptionKey,
@@ -147,7 +148,7 @@ export class Subscription {
       reached = event.position
     }
     if (!signal.aborted) reached = position
-    if (reached > checkpoint) await moveCheckpoint(this.options.pool, lease, reached)
+    if (reached > checkpoint) await passCheckpoint(this.options.pool, lease, reached)
     this.#reach(reached)
     return reached
   }

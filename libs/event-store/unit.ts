@@ -34,6 +34,16 @@ export type Wanted =
   | { readonly needs: readonly string[] }
   | { readonly since: ReadonlyMap<string, number> }
 
+/** Under which claim of an agent's mailbox a worker writes. */
+export interface MailboxClaim {
+  readonly epoch: number
+  /**
+   * The worker that has it. A claim does not wait for the disk: a crash of the server may give its epoch to
+   * another worker too.
+   */
+  readonly owner?: string | undefined
+}
+
 /** All or nothing: the events of one or several streams, the rows that follow from them, and the answer. */
 export interface Unit<T> {
   readonly tenantId: string
@@ -42,7 +52,7 @@ export interface Unit<T> {
   readonly actor: Actor
   readonly correlation?: Correlation | null
   /** Every write of a turn: nothing is written once somebody else has claimed the agent. */
-  readonly fence?: { readonly agentId: string; readonly epoch: number }
+  readonly fence?: MailboxClaim & { readonly agentId: string }
   /** A turn to be queued: it is refused once so many wait in the agent's mailbox. */
   readonly room?: {
     readonly agentId: string

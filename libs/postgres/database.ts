@@ -19,6 +19,12 @@ export interface PoolOptions {
   readonly onError?: (error: Error) => void
 }
 
+/**
+ * A column of a statement's answer. What the statement has written is seen at once by all, but its commit does not wait
+ * for the disk: the next one that waits takes it along. A crash of the server may take it back.
+ */
+export const UNFLUSHED = `set_config('synchronous_commit', 'off', true)`
+
 const CONNECTION_TIMEOUT_MS = 5_000
 const QUERY_TIMEOUT_MS = 10_000
 

@@ -1,9 +1,10 @@
 import { GroupReads } from '#event-store/group-reads.js'
 import type { Queryable } from '#event-store/stream-reader.js'
 import {
-  type Claim,
+  type ClaimedMailbox,
   claimMailboxes,
   nextTurns,
+  releaseEmpty,
   releaseMailbox,
   type WaitingTurn,
 } from './mailbox.js'
@@ -21,7 +22,7 @@ const PAUSE_AFTER_FAULT_MS = 1_000
  */
 export class AgentRunner {
   readonly #held = new Set<string>()
-  readonly #claims: GroupReads<Claim | null>
+  readonly #claims: GroupReads<ClaimedMailbox | null>
   readonly #waiting: GroupReads<WaitingTurn | null>
 
   constructor(
@@ -51,18 +52,20 @@ export class AgentRunner {
     const key = `${tenantId}/${agentId}`
     this.#held.add(key)
     try {
-      const claim = (await this.#claims.getAll(tenantId, [agentId])).get(agentId)
-      if (claim) await this.#work(claim, signal)
+      const box = (await this.#claims.getAll(tenantId, [agentId])).get(agentId)
+      if (box) await this.#work(box, signal)
     } finally {
       this.#held.delete(key)
     }
   }
 
-  async #work(claim: Claim, signal: AbortSignal): Promise<void> {
+  async #work({ claim, pending: found, next }: ClaimedMailbox, signal: AbortSignal): Promise<void> {
     const { tenantId, agentId } = claim
     try {
       for (let count = 0; count < TURNS_PER_WAKE_MAX && !signal.aborted; count++) {
-        const turn = await this.#next(tenantId, agentId)
+        // Most often it was the only one: then one statement sees that nothing waits, and gives the mailbox back.
+        if (count >= found && (await releaseEmpty(this.db, claim))) return
+        const turn = (count === 0 ? next : null) ?? (await this.#next(tenantId, agentId))
         if (!turn) break
         const end = await this.turns.run(claim, turn, signal)
         if (end === 'fenced') return

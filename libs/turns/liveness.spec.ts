@@ -117,7 +117,7 @@ describe('a worker whose lock is free', () => {
     expect(peer.taken.map(({ agentId }) => agentId).sort()).toEqual(agents.sort())
     expect(await row('dead')).toBeUndefined()
     expect(await claimMailbox(story.pool, 'default', agents[0] as string, 'peer')).toMatchObject({
-      epoch: 2,
+      claim: { epoch: 2 },
     })
   })
 

@@ -1,4 +1,5 @@
 import type { Queryable } from '#event-store/stream-reader.js'
+import { UNFLUSHED } from '#postgres/database.js'
 import type { UnattendedMailbox } from './ports.js'
 
 /** Seconds a worker is trusted without a sign of life; renewed every 3 s. By the database's clock. */
@@ -8,7 +9,25 @@ export const LEASE_RENEWAL_MS = 3_000
 export interface Claim {
   readonly tenantId: string
   readonly agentId: string
+  /** The worker that has it. */
+  readonly owner: string
   readonly epoch: number
+}
+
+/** A mailbox just claimed, with what was seen in it. */
+export interface ClaimedMailbox {
+  readonly claim: Claim
+  /** How many turns had not ended. */
+  readonly pending: number
+  /** The oldest of them; null where it came too late to be seen. */
+  readonly next: WaitingTurn | null
+}
+
+export interface WaitingTurn {
+  readonly runId: string
+  readonly seq: number
+  /** Nobody has begun with it. */
+  readonly isNew: boolean
 }
 
 /**
@@ -28,24 +47,43 @@ const OWNER_IS_GONE = `(m.owner is null or m.owner <> all (array(
 const IS_FREE = `m.pending > 0 and (m.not_before is null or m.not_before <= clock_timestamp())
                 and (m.owner = $3 or ${OWNER_IS_GONE})`
 
+/** Of the agent `a`. */
+const OLDEST_TURN = `select run_id, seq, status from turns
+               where tenant_id = $1 and agent_id = a.agent_id and status in ('queued', 'running', 'parked')
+               order by seq limit 1`
+
+interface TurnColumns {
+  run_id: string
+  seq: string
+  status: string
+}
+
+type ClaimRow = { agent_id: string; epoch: string; pending: number } & (
+  | TurnColumns
+  | { run_id: null }
+)
+
 /**
  * Takes agents' mailboxes: their epochs rise, so whoever had one before writes nothing more to it. What this worker
  * owns itself it may take again: the caller knows whether it is at it.
  *
- * @returns by agent the claim, or null: nothing waits there, it is not time yet, or another living worker has it.
+ * A claim that a crash of the server takes back has written nothing: what is written under it is flushed behind it. Nor
+ * will it, even if another worker gets the same epoch: its owner does not stand there any more.
+ *
+ * @returns by agent the mailbox, or null: nothing waits there, it is not time yet, or another living worker has it.
  */
 export async function claimMailboxes(
   db: Queryable,
   tenantId: string,
   agentIds: readonly string[],
   workerId: string,
-): Promise<Map<string, Claim | null>> {
-  const claims = agentIds.length > 1 ? await claimUnlocked(db, tenantId, agentIds, workerId) : []
-  const found = new Map<string, Claim | null>(claims.map((claim) => [claim.agentId, claim]))
+): Promise<Map<string, ClaimedMailbox | null>> {
+  const boxes = agentIds.length > 1 ? await claimUnlocked(db, tenantId, agentIds, workerId) : []
+  const found = new Map<string, ClaimedMailbox | null>(boxes.map((box) => [box.claim.agentId, box]))
   const others = agentIds.filter((agentId) => !found.has(agentId))
   const waited = others.map((agentId) => claimMailbox(db, tenantId, agentId, workerId))
-  for (const [n, claim] of (await Promise.all(waited)).entries()) {
-    found.set(others[n] as string, claim)
+  for (const [n, box] of (await Promise.all(waited)).entries()) {
+    found.set(others[n] as string, box)
   }
   return found
 }
@@ -56,19 +94,21 @@ async function claimUnlocked(
   tenantId: string,
   agentIds: readonly string[],
   workerId: string,
-): Promise<Claim[]> {
-  const { rows } = await db.query<{ agent_id: string; epoch: string }>({
+): Promise<ClaimedMailbox[]> {
+  const { rows } = await db.query<ClaimRow>({
     name: 'claim-mailboxes',
     text: `with free as (
              select m.agent_id from mailboxes m
               where m.tenant_id = $1 and m.agent_id = any($2) and ${IS_FREE}
-                for update skip locked)
-           update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
-             from free where m.tenant_id = $1 and m.agent_id = free.agent_id
-          returning m.agent_id, m.epoch`,
+                for update skip locked),
+           a as (
+             update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
+               from free where m.tenant_id = $1 and m.agent_id = free.agent_id
+             returning m.agent_id, m.epoch, m.pending)
+           select a.*, t.*, ${UNFLUSHED} from a left join lateral (${OLDEST_TURN}) t on true`,
     values: [tenantId, agentIds, workerId],
   })
-  return rows.map(({ agent_id: agentId, epoch }) => ({ tenantId, agentId, epoch: Number(epoch) }))
+  return rows.map((row) => claimed(tenantId, workerId, row))
 }
 
 /** A plain UPDATE that waits, since an intake holds this very row for the length of a commit. */
@@ -77,22 +117,57 @@ export async function claimMailbox(
   tenantId: string,
   agentId: string,
   workerId: string,
-): Promise<Claim | null> {
+): Promise<ClaimedMailbox | null> {
   try {
-    const { rows } = await db.query<{ epoch: string }>({
+    const { rows } = await db.query<ClaimRow>({
       name: 'claim-mailbox',
-      text: `update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
-              where m.tenant_id = $1 and m.agent_id = $2 and ${IS_FREE}
-          returning m.epoch`,
+      text: `with a as (
+               update mailboxes m set epoch = m.epoch + 1, owner = $3, not_before = null
+                where m.tenant_id = $1 and m.agent_id = $2 and ${IS_FREE}
+               returning m.agent_id, m.epoch, m.pending)
+             select a.*, t.*, ${UNFLUSHED} from a left join lateral (${OLDEST_TURN}) t on true`,
       values: [tenantId, agentId, workerId],
     })
     const row = rows[0]
-    return row ? { tenantId, agentId, epoch: Number(row.epoch) } : null
+    return row ? claimed(tenantId, workerId, row) : null
   } catch (error) {
     // The sweeper comes back to it.
     if ((error as { code?: unknown }).code === LOCK_NOT_AVAILABLE) return null
     throw error
   }
+}
+
+function claimed(tenantId: string, owner: string, row: ClaimRow): ClaimedMailbox {
+  const { agent_id: agentId, epoch, pending } = row
+  // Its lock may have been waited for: the statement sees turns as they were before.
+  const next = row.run_id === null ? null : waitingTurn(row)
+  return { claim: { tenantId, agentId, owner, epoch: Number(epoch) }, pending, next }
+}
+
+function waitingTurn({ run_id: runId, seq, status }: TurnColumns): WaitingTurn {
+  return { runId, seq: Number(seq), isNew: status === 'queued' }
+}
+
+/** By this worker, under this claim. */
+const IS_HELD = 'tenant_id = $1 and agent_id = $2 and owner = $3 and epoch = $4'
+
+function holder({ tenantId, agentId, owner, epoch }: Claim): unknown[] {
+  return [tenantId, agentId, owner, epoch]
+}
+
+/**
+ * Gives the mailbox back if no turn waits there that has not ended; answers whether it did. If a crash of the
+ * server takes that back, its owner finds it at its next look.
+ */
+export async function releaseEmpty(db: Queryable, claim: Claim): Promise<boolean> {
+  const { rowCount } = await db.query({
+    name: 'release-empty',
+    text: `update mailboxes set owner = null, ready_at = clock_timestamp()
+            where ${IS_HELD} and pending = 0
+        returning ${UNFLUSHED}`,
+    values: holder(claim),
+  })
+  return rowCount === 1
 }
 
 /**
@@ -105,21 +180,14 @@ export async function releaseMailbox(db: Queryable, claim: Claim, pauseMs = 0): 
   const { rows } = await db.query<{ pending: number }>({
     name: 'release-mailbox',
     text: `update mailboxes set owner = null, ready_at = clock_timestamp(),
-                  not_before = case when $4 > 0
-                    then clock_timestamp() + make_interval(secs => $4::float8 / 1000) else not_before end
-            where tenant_id = $1 and agent_id = $2 and epoch = $3
+                  not_before = case when $5 > 0
+                    then clock_timestamp() + make_interval(secs => $5::float8 / 1000) else not_before end
+            where ${IS_HELD}
         returning case when coalesce(not_before, '-infinity') <= clock_timestamp() then pending else 0 end
-                  as pending`,
-    values: [claim.tenantId, claim.agentId, claim.epoch, pauseMs],
+                  as pending, ${UNFLUSHED}`,
+    values: [...holder(claim), pauseMs],
   })
   return rows[0]?.pending ?? 0
-}
-
-export interface WaitingTurn {
-  readonly runId: string
-  readonly seq: number
-  /** Nobody has begun with it. */
-  readonly isNew: boolean
 }
 
 /** Of each agent the oldest turn that has not ended. */
@@ -128,26 +196,12 @@ export async function nextTurns(
   tenantId: string,
   agentIds: readonly string[],
 ): Promise<Map<string, WaitingTurn | null>> {
-  const { rows } = await db.query<{
-    agent_id: string
-    run_id: string
-    seq: string
-    status: string
-  }>({
+  const { rows } = await db.query<TurnColumns & { agent_id: string }>({
     name: 'next-turns',
-    text: `select a.agent_id, t.run_id, t.seq, t.status
-             from unnest($2::text[]) a(agent_id)
-            cross join lateral (
-              select run_id, seq, status from turns
-               where tenant_id = $1 and agent_id = a.agent_id
-                 and status in ('queued', 'running', 'parked')
-               order by seq limit 1) t`,
+    text: `select a.agent_id, t.* from unnest($2::text[]) a(agent_id) cross join lateral (${OLDEST_TURN}) t`,
     values: [tenantId, agentIds],
   })
-  const turns = rows.map(({ agent_id, run_id: runId, seq, status }) => {
-    const turn: WaitingTurn = { runId, seq: Number(seq), isNew: status === 'queued' }
-    return [agent_id, turn] as const
-  })
+  const turns = rows.map((row) => [row.agent_id, waitingTurn(row)] as const)
   return new Map([...agentIds.map((id) => [id, null] as const), ...turns])
 }
 

@@ -9,6 +9,7 @@ import { createPool } from '#postgres/database.js'
 import { project } from '#read-models/projection.js'
 import { requested } from '../../test/support/turn-commands.js'
 import { openTurnStory, type TurnStory } from '../../test/support/turn-story.js'
+import { type Claim, claimMailbox } from './mailbox.js'
 import { Fenced, TurnJournal } from './turn-journal.js'
 
 const START = { type: 'StartTurn', workerId: 'worker-1', first: requested(1) } as const
@@ -33,6 +34,12 @@ afterAll(async () => {
   await story.close()
 })
 
+async function claimed(agentId: string, workerId: string): Promise<Claim> {
+  const box = await claimMailbox(story.pool, 'default', agentId, workerId)
+  if (!box) throw new Error(`${agentId} cannot be claimed`)
+  return box.claim
+}
+
 async function journalOf(signal = new AbortController().signal) {
   verdicts = []
   const handler = new ChangeTurnHandler(writer)
@@ -44,7 +51,7 @@ async function journalOf(signal = new AbortController().signal) {
   }
   const agentId = await story.createAgent()
   const runId = await story.queue(agentId, 'go')
-  const claim = { tenantId: 'default', agentId, epoch: 0 }
+  const claim = await claimed(agentId, 'worker-1')
   const options = { execute, streams: writer.streams, workerId: 'worker-1' }
   const journal = new TurnJournal(options, claim, runId, signal)
   await journal.read()
@@ -118,5 +125,21 @@ describe('the journal of a turn', () => {
     expect(
       await readStream(story.pool, 'default', runId, { limit: 10, order: 'asc' }),
     ).toHaveLength(1)
+  })
+
+  it('writes nothing under a claim that a crash of the server took back, though its epoch is the newest again', async () => {
+    const { journal, agentId, runId } = await journalOf()
+    // The claim had not come to the disk.
+    await story.pool.query(
+      'update mailboxes set epoch = 0, owner = null where agent_id = $1 and epoch = 1',
+      [agentId],
+    )
+    const { epoch } = await claimed(agentId, 'worker-2')
+    expect(epoch).toBe(1)
+    await expect(journal.commit(START, 'started')).rejects.toThrow(Fenced)
+    // Control: the epoch alone would let it through.
+    const actor = { kind: 'system', id: 'worker-1' } as const
+    const unnamed = new ChangeTurn(runId, agentId, START, { tenantId: 'default', actor, epoch })
+    expect(await new ChangeTurnHandler(writer).execute(unnamed)).toMatchObject({ status: 'ok' })
   })
 })

@@ -37,7 +37,7 @@ export interface ToolCommit {
 }
 
 /**
- * A turn's stream as its runner keeps it: every commit names the claim's epoch, and the state here is
+ * A turn's stream as its runner keeps it: every commit names the claim, and the state here is
  * always the fold of what is committed.
  */
 export class TurnJournal {
@@ -61,21 +61,22 @@ export class TurnJournal {
 
   /** @throws Fenced, NotCommitted */
   async commit(change: TurnChange, point: string): Promise<void> {
-    const { tenantId, agentId, epoch } = this.claim
+    const { tenantId, agentId, epoch, owner } = this.claim
     const actor: Actor = { kind: 'system', id: this.options.workerId }
-    const by = { tenantId, actor, epoch, correlation: { run_id: this.runId, epoch } }
+    const by = { tenantId, actor, epoch, owner, correlation: { run_id: this.runId, epoch } }
     const command = new ChangeTurn(this.runId, agentId, change, by)
     await this.#learn(await this.#settled(() => this.options.execute(command)), point)
   }
 
   /** @throws Fenced, NotCommitted */
   async commitTool(tool: ToolStep, by: ToolCommit, point: string): Promise<void> {
-    const { tenantId, epoch } = this.claim
+    const { tenantId, epoch, owner } = this.claim
     const { step, index, toolCallId: tool_call_id } = tool
     const command = new RunToolStep(tool, {
       tenantId,
       actor: by.actor,
       epoch,
+      owner,
       correlation: { run_id: this.runId, step, tool_call_id, epoch },
       command: { id: `${this.runId}/${step}/${index}`, fingerprint: by.fingerprint },
     })

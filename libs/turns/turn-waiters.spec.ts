@@ -37,6 +37,11 @@ describe('who waits for a turn', () => {
     await waiting
   })
 
+  it('who has queued it just now is told too, though it was over before anybody waited', async () => {
+    const runId = await story.run(await story.createAgent(), 'go', STEPS)
+    await waiters.wait(runId, patient(), true)
+  })
+
   it('is told by a hint', async () => {
     const agentId = await story.createAgent()
     const runId = await story.queue(agentId, 'go')

@@ -30,8 +30,12 @@ export class TurnWaiters {
     return this.#waiting.size
   }
 
-  /** Resolves once the turn is over or waits for an answer; rejects with the signal's reason when it is aborted before. */
-  wait(runId: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves once the turn is over or waits for an answer; rejects with the signal's reason when it is aborted before.
+   *
+   * @param isNew it was queued just now, by whoever asks: it is not looked at before it can be over.
+   */
+  wait(runId: string, signal: AbortSignal, isNew = false): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
       const waiters = this.#waiting.get(runId) ?? new Set()
@@ -48,7 +52,7 @@ export class TurnWaiters {
       this.#waiting.set(runId, waiters.add(end))
       this.#timer ??= setInterval(() => this.hint([...this.#waiting.keys()]), SWEEP_MS)
       // It may have ended before anybody waited.
-      this.hint([runId])
+      if (!isNew) this.hint([runId])
     })
   }
 

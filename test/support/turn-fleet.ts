@@ -32,6 +32,8 @@ export interface TurnFleet {
   /** As the owner of the database. */
   readonly sql: pg.Pool
   readonly product: Product
+  /** Where it has one of its own. */
+  readonly server: EmbeddedServer | null
   close(): Promise<void>
 }
 
@@ -58,17 +60,18 @@ export async function openTurnFleet(options: FleetOptions): Promise<TurnFleet> {
     WORKER_SILENT: process.env['TURNS_VERBOSE'] ? '' : '1',
   })
   const sql = new pg.Pool({ connectionString: product.databaseUrl, max: 4 })
+  // The server may be killed: an idle connection is no fault of the test.
+  sql.on('error', () => {})
   const rest = restOf(product.port)
   const load = new TurnLoad({ rest, sql, model, random, agents, turnsEach, searchShare })
   const verbose = process.env['TURNS_VERBOSE'] ? setInterval(tell, 5_000) : undefined
   const begun = performance.now()
   async function tell(): Promise<void> {
     const seconds = Math.round((performance.now() - begun) / 1000)
-    const now = {
-      inFlight: await load.inFlight(),
-      waiting: await load.waiting(),
-      faults: load.faults.length,
-    }
+    // The server may just be away.
+    const counts = await Promise.all([load.inFlight(), load.waiting()]).catch(() => [])
+    const [inFlight, waiting] = counts
+    const now = { inFlight, waiting, faults: load.faults.length }
     process.stderr.write(`${seconds} s ${JSON.stringify({ ...now, ...load.told })}\n`)
   }
   const close = async (): Promise<void> => {
@@ -85,7 +88,7 @@ export async function openTurnFleet(options: FleetOptions): Promise<TurnFleet> {
     await close()
     throw error
   }
-  return { crew, load, model, sql, product, close }
+  return { crew, load, model, sql, product, server, close }
 }
 
 async function ownServer(): Promise<EmbeddedServer> {

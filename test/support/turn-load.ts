@@ -65,6 +65,15 @@ export class TurnLoad {
     }
   }
 
+  /** Nothing is asked of the product or its database while this goes on. */
+  async during(work: () => Promise<void>): Promise<void> {
+    this.#stopped = true
+    await this.#running
+    await work()
+    this.#stopped = false
+    this.#running = this.#run()
+  }
+
   /** Turns that have begun and not ended. */
   async inFlight(): Promise<number> {
     const { rows } = await this.options.sql.query<{ count: number }>(
