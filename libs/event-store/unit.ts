@@ -39,7 +39,7 @@ export interface MailboxClaim {
   readonly epoch: number
   /**
    * The worker that has it. A claim does not wait for the disk: a crash of the server may give its epoch to
-   * another worker too.
+   * another worker too. Left out, the epoch alone counts.
    */
   readonly owner?: string | undefined
 }
